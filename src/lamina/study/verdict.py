@@ -1,0 +1,394 @@
+"""What a study found, as one file: `study.json`, schema 1.
+
+A claim in the report or in the terminal is an entry here: estimate, interval, test, n, correction, cost.
+The models are frozen, refuse unknown keys, and write strict JSON: a figure that is not finite is None.
+
+>>> verdict = Verdict(id="depth", answer=2, status="decided", sentence="2 layers.", effect=0.071,
+...                   interval=(0.050, 0.093), n=9)
+>>> verdict.interval
+(0.05, 0.093)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NoReturn, Self, SupportsFloat
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
+
+from lamina.errors import SavedModelError
+
+SCHEMA: Final = 1
+
+
+def _finite_or_none(value: object) -> object:
+    """The value itself, or None for NaN and the infinities, which JSON cannot say."""
+    if isinstance(value, SupportsFloat) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _finite_interval_or_none(value: object) -> object:
+    """The pair itself, or None when an end is missing or not finite."""
+    if isinstance(value, list | tuple) and any(_finite_or_none(end) is None for end in value):
+        return None
+    return value
+
+
+def _finite_tree(value: object) -> object:
+    """The same tree of dicts and lists with every figure that is not finite turned into None."""
+    if isinstance(value, dict):
+        return {key: _finite_tree(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite_tree(item) for item in value]
+    return _finite_or_none(value)
+
+
+Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
+Numbers = tuple[Number, ...]
+Interval = Annotated[tuple[float, float] | None, BeforeValidator(_finite_interval_or_none)]
+Config = Annotated[dict[str, JsonValue], BeforeValidator(_finite_tree)]
+
+
+class _Entry(BaseModel):
+    """Base of every part of the record: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Metric(_Entry):
+    """What is measured; `direction` says which way is better."""
+
+    name: str
+    unit: str
+    direction: Literal["lower", "higher"]
+
+
+class Data(_Entry):
+    """Where the rows came from and how they were split.
+
+    `splits` holds rows (or labelled sequences) a part, `season` the periods in rows, `notes` the
+    choices made for the user and the repairs, a sentence each.
+    """
+
+    path: str
+    rows: int
+    series: int
+    hash: str
+    splits: dict[str, int]
+    target: str | None = None
+    horizon: int | None = None
+    season: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Environment(_Entry):
+    """What the figures were measured on; `versions` maps package to version."""
+
+    versions: dict[str, str]
+    cpu: str
+    threads: int
+    backend: str
+
+
+class Budget(_Entry):
+    """Seconds asked for (None: no limit) and seconds used."""
+
+    asked_s: Number = None
+    used_s: float
+
+
+class Settings(_Entry):
+    """What would repeat the study: the seed, the questions asked, the command."""
+
+    seed: int
+    questions: tuple[str, ...] = ()
+    command: str = ""
+
+
+class Verdict(_Entry):
+    """The answer to one question, with its evidence.
+
+    Attributes:
+        id: the question: depth, direction, cell, attention, transformer, trivial, data, ...
+        answer: the choice; None while undecided.
+        status: decided (a difference that matters), tie (none that matters), undecided (not enough evidence).
+        sentence: the answer as shown to a person.
+        effect: relative improvement of the answer over its best rival on validation rows; 0.07 is 7 %.
+        interval: 95 % interval of `effect`.
+        n: paired differences behind it.
+        test: name of the statistical test, with `p` and the `correction` for several comparisons.
+        cost: training time of the answer over that of its rival; None when unknown.
+        would_change: what more evidence would take, as a sentence.
+        test_effect: `effect` on the test rows, read once, with its `test_interval`.
+        arms: ids of the candidates (or baselines) compared, in the order to show them.
+    """
+
+    id: str
+    answer: str | int | None
+    status: Literal["decided", "tie", "undecided"]
+    sentence: str
+    effect: Number = None
+    interval: Interval = None
+    n: int = 0
+    test: str | None = None
+    p: Number = None
+    correction: str | None = None
+    cost: Number = None
+    would_change: str | None = None
+    test_effect: Number = None
+    test_interval: Interval = None
+    arms: tuple[str, ...] = ()
+
+
+class Score(_Entry):
+    """The metric of one seed; `test` stays None until the test part is read."""
+
+    seed: int
+    validation: Number
+    test: Number = None
+
+
+class Curve(_Entry):
+    """Training and validation loss of one seed, one value an entry of `epochs`."""
+
+    seed: int
+    epochs: tuple[int, ...]
+    train: Numbers
+    validation: Numbers
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        _require_equal_lengths(epochs=self.epochs, train=self.train, validation=self.validation)
+        return self
+
+
+class Candidate(_Entry):
+    """One model of the study: what it is, how well it does, what it costs.
+
+    Attributes:
+        label: what a person reads: "lstm ×2".
+        config: the configuration that rebuilds it.
+        parameters: trainable numbers.
+        scores: one entry a seed.
+        train_s: mean training time of a seed.
+        predict_ms: one prediction of one sequence.
+        step_us: one streaming step; None where the model cannot stream.
+        peak_mb: peak memory while training.
+        outcome: complete, collapsed (failed to train), pruned (stopped early as hopeless), failed (an error).
+        reason: why the outcome is not "complete".
+        curves: loss by epoch, one entry a seed.
+        gradient_norms: layer name to mean gradient norm by epoch, before clipping.
+        clip_rate: share of updates whose gradient was clipped, 0 to 1.
+    """
+
+    id: str
+    label: str
+    config: Config = Field(default_factory=dict)
+    parameters: int | None = None
+    scores: tuple[Score, ...] = ()
+    train_s: Number = None
+    predict_ms: Number = None
+    step_us: Number = None
+    peak_mb: Number = None
+    outcome: Literal["complete", "collapsed", "pruned", "failed"] = "complete"
+    reason: str | None = None
+    curves: tuple[Curve, ...] = ()
+    gradient_norms: dict[str, Numbers] = Field(default_factory=dict)
+    clip_rate: Number = None
+
+
+class Baseline(_Entry):
+    """A simple method that a network has to beat."""
+
+    id: str
+    label: str
+    validation: Number = None
+    test: Number = None
+    train_s: Number = None
+    predict_ms: Number = None
+    note: str | None = None
+
+
+class Best(_Entry):
+    """The candidate that was refitted and saved, and where, relative to the study's directory."""
+
+    candidate: str
+    path: str
+
+
+class Check(_Entry):
+    """One honesty check (a leak, a constant column, ...); `evidence` is the figure behind it."""
+
+    code: str
+    outcome: Literal["pass", "warn", "fail"]
+    evidence: str
+    sentence: str
+
+
+class Forecast(_Entry):
+    """One forecast to draw: the recent past, then `horizon` steps of truth, median and intervals.
+
+    `time` covers the history and then the horizon: len(time) = len(history) + len(median).
+    """
+
+    series: str
+    time: tuple[str | int, ...]
+    history: Numbers
+    truth: Numbers
+    median: Numbers
+    lo_80: Numbers
+    hi_80: Numbers
+    lo_95: Numbers | None = None
+    hi_95: Numbers | None = None
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        bounds = {"lo_95": self.lo_95, "hi_95": self.hi_95}
+        given = {name: values for name, values in bounds.items() if values is not None}
+        _require_equal_lengths(
+            truth=self.truth, median=self.median, lo_80=self.lo_80, hi_80=self.hi_80, **given
+        )
+        _require_equal_lengths(time=self.time, history_and_median=self.history + self.median)
+        return self
+
+
+class Residuals(_Entry):
+    """Test errors of the best model: mean absolute error by horizon step, and a sample of truth - median."""
+
+    mae_by_step: Numbers
+    sample: Numbers
+
+
+class Confusion(_Entry):
+    """Counts of test sequences: `matrix[truth][predicted]`, both in the order of `classes`."""
+
+    classes: tuple[str, ...]
+    matrix: tuple[tuple[int, ...], ...]
+
+    @model_validator(mode="after")
+    def _square(self) -> Self:
+        _require_equal_lengths(classes=self.classes, matrix=self.matrix)
+        for name, row in zip(self.classes, self.matrix, strict=True):
+            _require_equal_lengths(classes=self.classes, **{f"row {name!r}": row})
+        return self
+
+
+class Figures(_Entry):
+    """What the charts need beyond the candidates."""
+
+    forecasts: tuple[Forecast, ...] = ()
+    residuals: Residuals | None = None
+    confusion: Confusion | None = None
+
+
+class StudyRecord(_Entry):
+    """Everything a study says, complete or interrupted: the parts it did not reach are empty."""
+
+    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
+    task: str
+    metric: Metric
+    data: Data
+    environment: Environment
+    budget: Budget
+    settings: Settings
+    questions: tuple[Verdict, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
+    best: Best | None = None
+    checks: tuple[Check, ...] = ()
+    figures: Figures = Field(default_factory=Figures)
+
+    @model_validator(mode="after")
+    def _ids_agree(self) -> Self:
+        _require_unique("question", (verdict.id for verdict in self.questions))
+        entries: list[Candidate | Baseline] = [*self.candidates, *self.baselines]
+        _require_unique("candidate or baseline", (entry.id for entry in entries))
+        known = {entry.id for entry in entries}
+        for verdict in self.questions:
+            _require_known(f"arms of question {verdict.id!r}", verdict.arms, known)
+        if self.best is not None:
+            _require_known("best", [self.best.candidate], {candidate.id for candidate in self.candidates})
+        return self
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the record as strict JSON; an existing file is replaced whole or not at all."""
+        target = Path(path)
+        partial = target.with_name(target.name + ".partial")
+        partial.write_text(self.model_dump_json(by_alias=True, indent=1) + "\n", encoding="utf-8")
+        partial.replace(target)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a record that `save` wrote.
+
+        Raises:
+            SavedModelError: there is no such file, it is damaged, or a newer Lamina wrote it.
+        """
+        content = _read_object(Path(path))
+        written = content.get("schema")
+        if isinstance(written, int) and written > SCHEMA:
+            raise SavedModelError(
+                f"{path} has schema {written} and this Lamina reads up to {SCHEMA}. Install a newer Lamina."
+            )
+        if written != SCHEMA:
+            raise SavedModelError(
+                f"{path} must hold schema {SCHEMA} but says {written!r}. Run the study again."
+            )
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            faults = "; ".join(f"{_location(fault['loc'])}: {fault['msg']}" for fault in error.errors())
+            raise SavedModelError(f"{path} is damaged: {faults}. Run the study again.") from error
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; NaN and Infinity are not JSON."""
+    try:
+        content = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise SavedModelError(f"{path} cannot be read: {error.strerror}. Name a study.json.") from error
+    except ValueError as error:  # covers bytes that are not UTF-8 and text that is not JSON
+        raise SavedModelError(f"{path} is not strict JSON: {error}. Run the study again.") from error
+    if not isinstance(content, dict):
+        raise SavedModelError(f"{path} must hold one JSON object but holds a {type(content).__name__}.")
+    return content
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _location(parts: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in parts) or "record"
+
+
+def _require_equal_lengths(**columns: tuple[object, ...]) -> None:
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"lengths must be equal but are {lengths}")
+
+
+def _require_unique(kind: str, ids: Iterable[str]) -> None:
+    repeated = sorted(name for name, count in Counter(ids).items() if count > 1)
+    if repeated:
+        raise ValueError(f"{kind} ids must differ but {repeated} are repeated")
+
+
+def _require_known(where: str, ids: Iterable[str], known: set[str]) -> None:
+    unknown = sorted(set(ids) - known)
+    if unknown:
+        raise ValueError(f"{where} must name entries of the record but {unknown} are not in it")
