@@ -154,14 +154,19 @@ def test_a_record_cannot_be_changed_and_refuses_unknown_keys() -> None:
         ({"baselines": (Baseline(id="a", label=""), Baseline(id="a", label=""))}, r"\['a'\] are repeated"),
         (
             {"questions": (Verdict(id="depth", answer=1, status="tie", sentence="", arms=("lstm-9",)),)},
-            r"arms of question 'depth' .* \['lstm-9'\] are not in it",
+            r"arms of question 'depth' .* \['lstm-9'\] are not among \[\]",
         ),
-        ({"best": Best(candidate="lstm-9", path="best")}, r"best .* \['lstm-9'\] are not in it"),
+        ({"best": Best(candidate="lstm-9", path="best")}, r"best .* \['lstm-9'\] are not among \[\]"),
     ],
 )
 def test_ids_must_agree(parts: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         record(**parts)
+
+
+def test_the_chosen_arm_is_one_of_the_arms() -> None:
+    with pytest.raises(ValidationError, match=r"chosen .* \['b'\] are not among \['a'\]"):
+        Verdict(id="depth", answer=2, status="decided", sentence="", arms=("a",), chosen="b")
 
 
 def test_columns_of_a_figure_must_have_equal_lengths() -> None:

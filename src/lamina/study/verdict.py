@@ -135,6 +135,7 @@ class Verdict(_Entry):
         would_change: what more evidence would take, as a sentence.
         test_effect: `effect` on the test rows, read once, with its `test_interval`.
         arms: ids of the candidates (or baselines) compared, in the order to show them.
+        chosen: the arm that `answer` names, so that a chart can point at it.
     """
 
     id: str
@@ -152,6 +153,13 @@ class Verdict(_Entry):
     test_effect: Number = None
     test_interval: Interval = None
     arms: tuple[str, ...] = ()
+    chosen: str | None = None
+
+    @model_validator(mode="after")
+    def _chosen_is_an_arm(self) -> Self:
+        if self.chosen is not None:
+            _require_known("chosen", [self.chosen], set(self.arms))
+        return self
 
 
 class Score(_Entry):
@@ -391,4 +399,4 @@ def _require_unique(kind: str, ids: Iterable[str]) -> None:
 def _require_known(where: str, ids: Iterable[str], known: set[str]) -> None:
     unknown = sorted(set(ids) - known)
     if unknown:
-        raise ValueError(f"{where} must name entries of the record but {unknown} are not in it")
+        raise ValueError(f"{where} must name ids that are there but {unknown} are not among {sorted(known)}")
