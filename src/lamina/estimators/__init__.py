@@ -1,0 +1,1 @@
+"""What a person calls: estimators with scikit-learn's protocol."""

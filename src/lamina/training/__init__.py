@@ -1,0 +1,1 @@
+"""Fitting: one loop, what it records, and when it stops."""

@@ -1,0 +1,160 @@
+"""A fitted model as a directory: no pickle, every file checked when it is read.
+
+    config.json           what the model is; carries the schema's version
+    weights.safetensors   the network
+    preprocessing.json    scalers, encodings, calibration
+    history.safetensors   the last rows of each series, where the model forecasts from stored data
+    manifest.json         versions, data hash, seed, scores, and the SHA-256 of the files above
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lamina.errors import SavedModelError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """The content of a model's directory.
+
+    Attributes:
+        kind: name of the estimator's class.
+        config: its parameters and its network's form.
+        weights: the network's state.
+        preprocessing: what was fitted besides weights.
+        history: stored rows; empty where the estimator needs none.
+        manifest: where the model comes from.
+    """
+
+    kind: str
+    config: dict[str, Any]
+    weights: dict[str, Tensor]
+    preprocessing: dict[str, Any]
+    history: dict[str, Tensor] = field(default_factory=dict)
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the directory; an older model there is replaced only once the new one is complete.
+
+        Raises:
+            SavedModelError: ``path`` is a file, or a directory that holds something else.
+        """
+        target = Path(path)
+        if target.exists() and not (target / "manifest.json").exists() and (
+            target.is_file() or any(target.iterdir())
+        ):
+            raise SavedModelError(
+                f"a model is saved as a directory of its own, and {target} holds something else. Name another."
+            )
+        unfinished = target.with_name(f".{target.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        _write_json(unfinished / "config.json", {"schema": SCHEMA, "kind": self.kind, **self.config})
+        _write_json(unfinished / "preprocessing.json", self.preprocessing)
+        save_file(_owned(self.weights), unfinished / "weights.safetensors")
+        if self.history:
+            save_file(_owned(self.history), unfinished / "history.safetensors")
+        digests = {file.name: _sha256(file) for file in sorted(unfinished.iterdir())}
+        manifest = {**self.manifest, "versions": versions(), "sha256": digests}
+        _write_json(unfinished / "manifest.json", manifest)
+        shutil.rmtree(target, ignore_errors=True)
+        unfinished.replace(target)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> SavedModel:
+        """Read and check a directory that ``write`` made.
+
+        Raises:
+            SavedModelError: it is not a model, is damaged, or was written by a newer version.
+        """
+        folder = Path(path)
+        if not (folder / "config.json").is_file():
+            raise SavedModelError(
+                f"a model is a directory with a config.json, and {folder} "
+                f"{'has none' if folder.is_dir() else 'is no directory'}. Name a directory that save() wrote."
+            )
+        config = _read_json(folder / "config.json")
+        schema = config.pop("schema", None)
+        if not isinstance(schema, int) or schema > SCHEMA:
+            raise SavedModelError(
+                f"{folder} has schema {schema!r}, and this version of Lamina reads up to {SCHEMA}. "
+                "Install a newer Lamina: pip install -U lamina"
+            )
+        manifest = _read_json(folder / "manifest.json")
+        for name, digest in manifest.get("sha256", {}).items():
+            file = folder / name
+            if not file.is_file() or _sha256(file) != digest:
+                state = "differs from what was saved" if file.is_file() else "is missing"
+                raise SavedModelError(f"{folder} is damaged: {name} {state}. Restore it, or train again.")
+        return cls(
+            kind=config.pop("kind"),
+            config=config,
+            weights=_load_tensors(folder / "weights.safetensors"),
+            preprocessing=_read_json(folder / "preprocessing.json"),
+            history=_load_tensors(folder / "history.safetensors")
+            if "history.safetensors" in manifest["sha256"]
+            else {},
+            manifest=manifest,
+        )
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide what a model computes."""
+    return {name: version(name) for name in ("lamina", "torch", "numpy", "polars")}
+
+
+def _owned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+
+
+def _load_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise SavedModelError(f"{path} cannot be read: {error}. Restore it, or train again.") from error
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SavedModelError(f"{path} cannot be read: {error}. Restore it, or train again.") from error
+    if not isinstance(content, dict):
+        raise SavedModelError(f"{path} must hold one JSON object. Restore it, or train again.")
+    return content
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_weights(network: torch.nn.Module, weights: dict[str, Tensor], where: object) -> None:
+    """Put saved weights into a network of the same form.
+
+    Raises:
+        SavedModelError: names and shapes do not fit.
+    """
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise SavedModelError(f"the weights in {where} do not fit its config.json: {error}") from error
+    network.eval()

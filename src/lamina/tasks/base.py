@@ -1,0 +1,77 @@
+"""What the tasks share: the body that reads a sequence, and how its outputs become one vector."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from lamina.nn.pooling import AttentionPool, MaxPool, MeanPool
+from lamina.nn.stack import Stack, StackConfig
+from lamina.nn.transformer import Transformer, TransformerConfig
+
+BodyConfig = StackConfig | TransformerConfig
+Pooling = Literal["last", "mean", "max"]
+
+
+def build_body(config: BodyConfig, input_size: int) -> Stack | Transformer:
+    """The network that reads (batch, time, input_size); the configuration's own ``input_size`` gives way."""
+    fitted = config.model_copy(update={"input_size": input_size})
+    return Stack(fitted) if isinstance(fitted, StackConfig) else Transformer(fitted)
+
+
+class Ends(nn.Module):
+    """The state in which each direction ends: forward at the last valid step, backward at the first.
+
+    For outputs of a last layer that reads one way this is the output at the last valid step.
+    """
+
+    def __init__(self, both: bool) -> None:
+        super().__init__()
+        self._both = both
+
+    def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """y (batch, time, size) -> (batch, size)."""
+        last = y[:, -1] if lengths is None else y[torch.arange(len(y)), (lengths - 1).clamp(min=0)]
+        if not self._both:
+            return last
+        half = y.shape[-1] // 2
+        return torch.cat([last[:, :half], y[:, 0, half:]], dim=-1)
+
+
+class Reader(nn.Module):
+    """Reads a sequence into one vector: (batch, time, features) -> (batch, output_size).
+
+    Args:
+        features: features a step.
+        config: the stack or Transformer.
+        width: when given, a linear map to this many features comes first.
+        pooling: ``last``: the end of each direction; ``mean``, ``max``: over the valid steps.
+        attention: join a learned-query attention over all outputs to the pooled vector.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        config: BodyConfig,
+        *,
+        width: int | None = None,
+        pooling: Pooling = "last",
+        attention: bool = False,
+    ) -> None:
+        super().__init__()
+        self.embed = nn.Linear(features, width) if width else nn.Identity()
+        self.body = build_body(config, width or features)
+        size = self.body.output_size
+        both = isinstance(config, StackConfig) and self.body.config.directions[-1] == "both"
+        pools = {"last": Ends(both), "mean": MeanPool(), "max": MaxPool()}
+        self.pool = pools[pooling]
+        self.attend = AttentionPool(size) if attention else None
+        self.output_size = size * (2 if attention else 1)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """x (batch, time, features) -> (batch, output_size)."""
+        y, _ = self.body(self.embed(x), lengths=lengths)
+        pooled = self.pool(y, lengths)
+        return pooled if self.attend is None else torch.cat([pooled, self.attend(y, lengths)], dim=-1)

@@ -1,0 +1,194 @@
+"""Classification: one label for a whole sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from lamina._config import Config
+from lamina.data.batches import length_buckets, pad_sequences
+from lamina.data.labelled import LabelledSequences
+from lamina.data.scaling import Standardizer
+from lamina.errors import DataError
+from lamina.tasks.base import BodyConfig, Pooling, Reader
+
+Array = NDArray[np.float64]
+ClassMetric = Literal["accuracy", "log_loss"]
+
+
+class ClassifyConfig(Config):
+    """The form of a classifying network.
+
+    Attributes:
+        width: features each step is mapped to before the body.
+        pooling: how outputs become one vector: the ends of each direction, or mean or max over valid steps.
+        attention: join an attention over all outputs to the pooled vector.
+        dropout: on the vector that the head reads.
+        label_smoothing: share of the target spread over the other classes.
+    """
+
+    width: int = Field(default=64, ge=1)
+    pooling: Pooling = "mean"
+    attention: bool = False
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.05, ge=0, lt=1)
+
+
+class ClassifyBatch(NamedTuple):
+    """One batch: x (batch, time, features), lengths (batch,), labels (batch,)."""
+
+    x: Tensor
+    lengths: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class ClassifyInputs:
+    """Scaler and layout of the features, fitted on the training sequences.
+
+    Attributes:
+        scaler: one mean and deviation a feature.
+        gaps: features with missing values in training, each with a mask of its own.
+        classes: names of the labels, in the order of the network's outputs.
+    """
+
+    scaler: Standardizer
+    gaps: tuple[int, ...]
+    classes: tuple[str, ...]
+
+    @classmethod
+    def fit(cls, data: LabelledSequences) -> ClassifyInputs:
+        gaps = tuple(int(i) for i in np.flatnonzero(np.isnan(data.values).any(axis=0)))
+        return cls(scaler=Standardizer.fit(data.values), gaps=gaps, classes=data.classes)
+
+    @property
+    def features(self) -> int:
+        return len(self.scaler.mean) + len(self.gaps)
+
+    def collate(self, data: LabelledSequences, chosen: NDArray[np.int64]) -> ClassifyBatch:
+        """Scale, mask and pad some sequences."""
+        sequences = [self._scaled(data.values[data.starts[i] : data.starts[i + 1]]) for i in chosen]
+        x, lengths = pad_sequences(sequences)
+        return ClassifyBatch(
+            torch.from_numpy(x),
+            torch.from_numpy(np.asarray(lengths, dtype=np.int64)),
+            torch.from_numpy(np.asarray(data.labels[chosen], dtype=np.int64)),
+        )
+
+    def _scaled(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        if values.shape[1] != len(self.scaler.mean):
+            raise DataError(
+                f"sequences must have {len(self.scaler.mean)} features a step, as in training, but one has "
+                f"{values.shape[1]}. Give the same features in the same order."
+            )
+        missing = np.isnan(values)
+        scaled = np.where(missing, 0.0, self.scaler.transform(values))
+        return np.concatenate([scaled, ~missing[:, list(self.gaps)]], axis=1).astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types only; exact."""
+        return {"scaler": self.scaler.to_dict(), "gaps": list(self.gaps), "classes": list(self.classes)}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> ClassifyInputs:
+        """The inverse of ``to_dict``."""
+        return cls(Standardizer.from_dict(saved["scaler"]), tuple(saved["gaps"]), tuple(saved["classes"]))
+
+
+class ClassifyNetwork(nn.Module):
+    """Class scores of padded sequences."""
+
+    def __init__(self, config: ClassifyConfig, inputs: ClassifyInputs, body: BodyConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.reader = Reader(
+            inputs.features, body, width=config.width, pooling=config.pooling, attention=config.attention
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(self.reader.output_size, len(inputs.classes))
+
+    def forward(self, batch: ClassifyBatch) -> Tensor:
+        """One batch -> logits (batch, classes)."""
+        out: Tensor = self.head(self.dropout(self.reader(batch.x, batch.lengths)))
+        return out
+
+
+class ClassifyBatches:
+    """Training sequences in buckets of like length; the order depends on the seed and the epoch's number alone."""
+
+    def __init__(self, data: LabelledSequences, inputs: ClassifyInputs, *, batch_size: int, seed: int) -> None:
+        self._data, self._inputs, self._size, self._seed = data, inputs, batch_size, seed
+        self._lengths = np.diff(data.starts)
+
+    def __len__(self) -> int:
+        return len(self._buckets(0))
+
+    def _buckets(self, number: int) -> list[NDArray[np.int64]]:
+        generator = np.random.default_rng((self._seed, number))
+        return list(length_buckets(self._lengths, rows_per_batch=self._size, generator=generator))
+
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[ClassifyBatch]:
+        for chosen in self._buckets(number)[start:]:
+            yield self._inputs.collate(self._data, chosen)
+
+
+class ClassifyObjective:
+    """Cross-entropy to descend; the metric on validation sequences to select by."""
+
+    def __init__(
+        self,
+        config: ClassifyConfig,
+        inputs: ClassifyInputs,
+        validation: LabelledSequences,
+        *,
+        metric: ClassMetric,
+    ) -> None:
+        self.higher_is_better = metric == "accuracy"
+        self._config, self._inputs, self._validation, self._metric = config, inputs, validation, metric
+
+    def loss(self, network: nn.Module, batch: ClassifyBatch) -> Tensor:
+        smoothing = self._config.label_smoothing
+        return nn.functional.cross_entropy(network(batch), batch.labels, label_smoothing=smoothing)
+
+    def score(self, network: nn.Module) -> float:
+        chances = predict_sequences(network, self._inputs, self._validation)
+        return float(case_scores(self._metric, self._validation.labels, chances).mean())
+
+    def constant_output(self, network: nn.Module) -> str | None:
+        """Every validation sequence gets the same class though there are several."""
+        predicted = predict_sequences(network, self._inputs, self._validation).argmax(axis=1)
+        if len(np.unique(predicted)) == 1 and len(np.unique(self._validation.labels)) > 1:
+            return f"every validation sequence is called {self._inputs.classes[int(predicted[0])]!r}"
+        return None
+
+
+def case_scores(metric: ClassMetric, labels: NDArray[np.int64], chances: Array) -> Array:
+    """The metric of each sequence: 1 or 0 for right or wrong, or its log loss in nats; (sequences,)."""
+    if metric == "accuracy":
+        return (chances.argmax(axis=1) == labels).astype(np.float64)
+    picked = np.take_along_axis(chances, labels[:, None], axis=1)[:, 0]
+    result: Array = -np.log(np.maximum(picked, 1e-15))
+    return result
+
+
+@torch.no_grad()
+def predict_sequences(
+    network: nn.Module, inputs: ClassifyInputs, data: LabelledSequences, *, batch_size: int = 256
+) -> Array:
+    """Class probabilities, (sequences, classes), in the order of ``data``."""
+    device = next(network.parameters()).device
+    lengths = np.diff(data.starts)
+    order = np.argsort(lengths, kind="stable")  # like lengths together, so little is padded
+    chances = np.zeros((len(lengths), len(inputs.classes)))
+    for begin in range(0, len(order), batch_size):
+        chosen = order[begin : begin + batch_size]
+        batch = ClassifyBatch(*(part.to(device) for part in inputs.collate(data, chosen)))
+        chances[chosen] = torch.softmax(network(batch).double(), dim=-1).cpu().numpy()
+    return chances

@@ -1,0 +1,217 @@
+"""From windows of a table to what the forecasting network reads.
+
+Everything fitted here is fitted on the training part. The target is scaled by each window's own past, so
+nothing about it is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lamina.data.calendar import calendar_features
+from lamina.data.missing import elapsed_since_observed
+from lamina.data.scaling import Standardizer
+from lamina.data.series import Frequency, SeriesTable
+from lamina.data.splits import Cuts
+from lamina.data.windows import WindowBatch
+from lamina.errors import DataError
+
+Array = NDArray[np.float64]
+
+
+class ForecastBatch(NamedTuple):
+    """One batch; scaled values are ``(value - offset) / scale`` of their own window.
+
+    Attributes:
+        past: scaled target, 0 where missing, (batch, input_size).
+        steps: features that go with each past step, (batch, input_size, step_features).
+        future: known features of each step to forecast, (batch, horizon, future_features).
+        static: features of the series, (batch, static_features).
+        target: scaled, 0 where missing, (batch, horizon).
+        weight: 1 where the target was observed, else 0, (batch, horizon).
+        offset: (batch, 1), float64.
+        scale: (batch, 1), float64.
+    """
+
+    past: Tensor
+    steps: Tensor
+    future: Tensor
+    static: Tensor
+    target: Tensor
+    weight: Tensor
+    offset: Tensor
+    scale: Tensor
+
+
+@dataclass(frozen=True)
+class ForecastInputs:
+    """Scalers and layout of the covariates, fitted on the training part of a table.
+
+    Attributes:
+        frequency: of the table; calendar features follow it.
+        gaps: whether the training part has missing targets or windows that begin before their series; then
+            each past step also says whether it was observed and how long ago the last observation was.
+        past, future, static: scalers of the covariate columns.
+        past_gaps, future_gaps: columns with missing values in the training part, each with a mask of its own.
+        calendar: number of calendar features, 0 for integer time.
+    """
+
+    frequency: Frequency
+    gaps: bool
+    past: Standardizer
+    future: Standardizer
+    static: Standardizer
+    past_gaps: tuple[int, ...]
+    future_gaps: tuple[int, ...]
+    calendar: int
+
+    @classmethod
+    def fit(cls, table: SeriesTable, cuts: Cuts, input_size: int) -> ForecastInputs:
+        """Fit on the rows before each series' training end."""
+        training = np.zeros(table.rows, dtype=bool)
+        for start, end in zip(table.starts[:-1], cuts.train_end, strict=True):
+            training[start : start + end] = True
+        short = bool(np.any(np.asarray(cuts.train_end) < input_size + 1))
+        sample = np.asarray(table.time[:1])
+        return cls(
+            frequency=table.frequency,
+            gaps=short or bool(np.isnan(table.y[training]).any()),
+            past=Standardizer.fit(table.past[training]),
+            future=Standardizer.fit(table.future[training]),
+            static=Standardizer.fit(table.static),
+            past_gaps=_columns_with_gaps(table.past[training]),
+            future_gaps=_columns_with_gaps(table.future[training]),
+            calendar=calendar_features(sample, table.frequency).shape[-1],
+        )
+
+    @property
+    def step_features(self) -> int:
+        """Features of a past step, the scaled target itself not counted."""
+        columns = len(self.past.mean) + len(self.past_gaps) + len(self.future.mean) + len(self.future_gaps)
+        return 2 * self.gaps + columns
+
+    @property
+    def future_features(self) -> int:
+        """Features of a step to forecast."""
+        return len(self.future.mean) + len(self.future_gaps) + self.calendar
+
+    @property
+    def static_features(self) -> int:
+        return len(self.static.mean)
+
+    def collate(self, batch: WindowBatch) -> ForecastBatch:
+        """Scale and join; NaN becomes 0 beside a mask, never a made-up value."""
+        observed = ~np.isnan(batch.past_y)
+        if not self.gaps and not observed.all():
+            row = int(np.argmin(observed.all(axis=1)))
+            raise DataError(
+                "this model was fitted on a target without missing values, and a window of series number "
+                f"{int(batch.series[row])} has some. Fill them, or fit on data that has gaps too."
+            )
+        offset, scale = window_scale(batch.past_y, observed)
+        past = np.where(observed, (batch.past_y - offset) / scale, 0.0)
+        horizon = batch.target.shape[1]
+        length = past.shape[1]
+        steps: list[Array] = []
+        if self.gaps:
+            _, elapsed = elapsed_since_observed(batch.past_y)
+            steps += [observed[..., None], np.log1p(np.minimum(elapsed, length))[..., None]]
+        steps += _masked(self.past, batch.past_cov, self.past_gaps)
+        future = _masked(self.future, batch.future_cov, self.future_gaps)
+        steps += [part[:, :length] for part in future]
+        ahead = [part[:, length:] for part in future]
+        if self.calendar:
+            ahead.append(calendar_features(batch.time[:, length:], self.frequency))
+        known = ~np.isnan(batch.target)
+        target = np.where(known, (batch.target - offset) / scale, 0.0)
+        rows = len(past)
+        return ForecastBatch(
+            past=_tensor(past),
+            steps=_join(steps, (rows, length)),
+            future=_join(ahead, (rows, horizon)),
+            static=_tensor(np.nan_to_num(self.static.transform(batch.static))),
+            target=_tensor(target),
+            weight=_tensor(known),
+            offset=torch.from_numpy(offset),
+            scale=torch.from_numpy(scale),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types only; exact."""
+        return {
+            "frequency": {"step": self.frequency.step, "seasons": list(self.frequency.seasons)},
+            "gaps": self.gaps,
+            "past": self.past.to_dict(),
+            "future": self.future.to_dict(),
+            "static": self.static.to_dict(),
+            "past_gaps": list(self.past_gaps),
+            "future_gaps": list(self.future_gaps),
+            "calendar": self.calendar,
+        }
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> ForecastInputs:
+        """The inverse of ``to_dict``."""
+        frequency = saved["frequency"]
+        return cls(
+            frequency=Frequency(step=frequency["step"], seasons=tuple(frequency["seasons"])),
+            gaps=saved["gaps"],
+            past=Standardizer.from_dict(saved["past"]),
+            future=Standardizer.from_dict(saved["future"]),
+            static=Standardizer.from_dict(saved["static"]),
+            past_gaps=tuple(saved["past_gaps"]),
+            future_gaps=tuple(saved["future_gaps"]),
+            calendar=saved["calendar"],
+        )
+
+
+def window_scale(past: Array, observed: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Offset and scale of each window from its own past.
+
+    The offset is the last observed value, so that a forecast of zero is the naive forecast; the scale is the
+    standard deviation, at least a thousandth of the mean magnitude so that a flat window stays finite.
+
+    Args:
+        past: (batch, time), NaN where missing.
+        observed: the same shape.
+
+    Returns:
+        offset and scale, both (batch, 1).
+    """
+    count = np.maximum(observed.sum(axis=1, keepdims=True), 1)
+    filled = np.where(observed, past, 0.0)
+    mean = filled.sum(axis=1, keepdims=True) / count
+    deviation = np.where(observed, filled - mean, 0.0)
+    spread = np.sqrt((deviation**2).sum(axis=1, keepdims=True) / count)
+    magnitude = np.abs(filled).sum(axis=1, keepdims=True) / count
+    last = past.shape[1] - 1 - np.argmax(observed[:, ::-1], axis=1)
+    offset = np.take_along_axis(filled, last[:, None], axis=1)
+    return offset, np.maximum(spread, 1e-3 * magnitude + 1e-8)
+
+
+def _columns_with_gaps(columns: NDArray[np.float32]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.flatnonzero(np.isnan(columns).any(axis=0)))
+
+
+def _masked(scaler: Standardizer, values: NDArray[np.float32], gaps: tuple[int, ...]) -> list[Array]:
+    """Scaled columns with 0 for missing, then one mask for each column that may be missing."""
+    if not values.shape[-1]:
+        return []
+    scaled = np.nan_to_num(scaler.transform(values))
+    return [scaled, *(~np.isnan(values[..., [column]]) for column in gaps)]
+
+
+def _tensor(values: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+
+def _join(parts: list[Array], shape: tuple[int, int]) -> Tensor:
+    if not parts:
+        return torch.zeros(*shape, 0)
+    return _tensor(np.concatenate([np.asarray(part, dtype=np.float32) for part in parts], axis=-1))

@@ -1,0 +1,205 @@
+"""The whole of training on one page."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lamina.training.callbacks import Averager, BestWeights, Callback, GradientNorms
+from lamina.training.history import History
+from lamina.training.optim import TrainingConfig, build_optimizer, build_schedule
+
+
+class Batches(Protocol):
+    """Training examples: the same epoch number always gives the same batches in the same order."""
+
+    def __len__(self) -> int:
+        """Batches in one epoch, at least one."""
+
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[Any]:
+        """The batches of one epoch from position ``start`` on."""
+
+
+class Objective(Protocol):
+    """What is fitted: a loss to descend and a score to select by."""
+
+    higher_is_better: bool
+
+    def loss(self, network: nn.Module, batch: Any) -> Tensor:
+        """Mean loss of one batch, a scalar with a gradient."""
+
+    def score(self, network: nn.Module) -> float:
+        """The metric on the validation part."""
+
+    def constant_output(self, network: nn.Module) -> str | None:
+        """Evidence that the output no longer depends on the input, or None."""
+
+
+@dataclass
+class Run:
+    """The state of a run, which callbacks see and a checkpoint keeps."""
+
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+    clipped: int = 0
+    stale: int = 0  # validations since the last best
+    started: float = field(default_factory=time.monotonic)
+    seconds_before: float = 0.0  # of earlier sittings of a resumed run
+    history: History = field(default_factory=History)
+
+    @property
+    def seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self.started
+
+
+def fit(
+    network: nn.Module,
+    objective: Objective,
+    batches: Batches,
+    config: TrainingConfig,
+    *,
+    seed: int = 0,
+    callbacks: Sequence[Callback] = (),
+    checkpoint: Path | None = None,
+) -> History:
+    """Train ``network`` in place, leave it with its best weights, and return what happened.
+
+    Divergence is an outcome, not a crash: a loss that is not finite, or an output that no longer depends
+    on the input, ends the run with ``outcome="collapsed"`` and its reason.
+
+    Args:
+        network: the module to train; on return it is in evaluation mode, on the CPU's or device's memory
+            it was trained in, with the weights of the best validation.
+        objective: loss and validation score.
+        batches: the training examples.
+        config: the settings.
+        seed: seeds dropout and every other random draw of the run.
+        callbacks: observers, called in order.
+        checkpoint: a file written at each validation; when it exists, the run goes on from it and gives the
+            same numbers as an uninterrupted one.
+    """
+    from lightning_fabric import Fabric
+
+    fabric = Fabric(accelerator=config.device, devices=1, precision=config.precision)
+    torch.manual_seed(seed)
+    optimizer = build_optimizer(network, config)
+    schedule = build_schedule(optimizer, config)
+    model, fast = fabric.setup(network, optimizer)
+    best = BestWeights(objective.higher_is_better)
+    norms = GradientNorms(network)
+    average = Averager(network, config.average)
+    run = Run()
+    parts = {"model": network, "optimizer": optimizer, "schedule": schedule, "best": best, "average": average}
+    if checkpoint is not None and checkpoint.exists():
+        run = _resume(checkpoint, parts)
+    validate_every = max(1, config.max_steps // config.validations)
+    history = run.history
+
+    model.train()
+    for batch in _endless(batches, run.step):
+        loss = objective.loss(model, fabric.to_device(batch))
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            history.outcome, history.reason = "collapsed", f"the loss became {value} at step {run.step + 1}"
+            break
+        fabric.backward(loss)
+        norms.record(run.step)
+        if config.clip_norm is not None:
+            norm = fabric.clip_gradients(model, fast, max_norm=config.clip_norm, error_if_nonfinite=False)
+            run.clipped += int(norm is not None and bool(norm > config.clip_norm))
+        fast.step()
+        fast.zero_grad()
+        schedule.step()
+        average.update()
+        run.step += 1
+        run.losses.append(value)
+        for callback in callbacks:
+            callback.on_step(run)
+
+        out_of_time = config.max_seconds is not None and run.seconds > config.max_seconds
+        finished = run.step >= config.max_steps
+        if run.step % validate_every == 0 or finished or out_of_time:
+            with average.applied():
+                _validate(run, model, objective, norms, best)
+            if checkpoint is not None:
+                _save(checkpoint, run, parts)
+            for callback in callbacks:
+                callback.on_validation(run)
+            if finished or history.outcome == "collapsed":
+                break
+            if run.stale >= config.patience or out_of_time:
+                history.outcome = "time" if out_of_time else "stopped"
+                break
+    history.clip_rate = run.clipped / max(1, run.step)
+    history.seconds = run.seconds
+    best.restore(network)
+    network.eval()
+    if history.outcome != "collapsed" and (evidence := objective.constant_output(network)):
+        history.outcome, history.reason = "collapsed", evidence
+    return history
+
+
+def _endless(batches: Batches, step: int) -> Iterator[Any]:
+    """All batches from ``step`` on, epoch after epoch."""
+    number, start = divmod(step, len(batches))
+    while True:
+        yield from batches.epoch(number, start=start)
+        number, start = number + 1, 0
+
+
+def _validate(run: Run, model: nn.Module, objective: Objective, norms: GradientNorms, best: BestWeights) -> None:
+    model.eval()
+    score = objective.score(model)
+    model.train()
+    history = run.history
+    history.steps.append(run.step)
+    history.train_loss.append(sum(run.losses) / max(1, len(run.losses)))
+    history.validation.append(score)
+    for layer, value in norms.drain().items():
+        history.gradient_norms.setdefault(layer, []).append(value)
+    run.losses.clear()
+    if not math.isfinite(score):
+        history.outcome, history.reason = "collapsed", f"the validation metric became {score} at step {run.step}"
+    elif best.offer(score, model):
+        history.best_step, run.stale = run.step, 0
+    else:
+        run.stale += 1
+
+
+def _save(path: Path, run: Run, parts: dict[str, Any]) -> None:
+    run_state = {
+        "step": run.step,
+        "clipped": run.clipped,
+        "stale": run.stale,
+        "seconds": run.seconds,
+        "history": run.history.to_dict(),
+        "random": torch.get_rng_state(),
+    }
+    state = {"run": run_state, **{name: part.state_dict() for name, part in parts.items()}}
+    unfinished = path.with_suffix(".tmp")
+    torch.save(state, unfinished)
+    unfinished.replace(path)  # a kill leaves the old checkpoint or the new one, never half of one
+
+
+def _resume(path: Path, parts: dict[str, Any]) -> Run:
+    state = torch.load(path, weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    saved = state["run"]
+    torch.set_rng_state(saved["random"])
+    return Run(
+        step=saved["step"],
+        clipped=saved["clipped"],
+        stale=saved["stale"],
+        seconds_before=saved["seconds"],
+        history=History(**saved["history"]),
+    )
+
+
