@@ -62,6 +62,14 @@ class Encoding:
         """Every column: known-future, past-only, then static."""
         return self.future + self.past + self.static
 
+    @property
+    def names(self) -> tuple[list[str], list[str], list[str]]:
+        """Source names of the known-future, past-only and static columns."""
+        future, past, static = (
+            [column.name for column in part] for part in (self.future, self.past, self.static)
+        )
+        return future, past, static
+
     def to_dict(self) -> dict[str, Any]:
         """The columns as JSON can hold them.
 
@@ -117,8 +125,10 @@ def fit_column(name: str, values: pl.Series, order: np.ndarray) -> Column:
     categories = values.gather(order).drop_nulls().unique(maintain_order=True).to_list()
     if len(categories) > MAX_CATEGORIES:
         raise DataError(
-            f"a categorical column has at most {MAX_CATEGORIES} values but '{name}' has {len(categories)}, such as "
-            f"{', '.join(repr(category) for category in categories[:3])}; leave it out by naming the covariates "
+            f"a categorical column has at most {MAX_CATEGORIES} values but '{name}' has "
+            f"{len(categories)}, such as "
+            f"{', '.join(repr(category) for category in categories[:3])}; leave it out by naming the "
+            f"covariates "
             f"you want (past=, --past), or name it with time= or id= if that is what it is"
         )
     return Column(name, tuple(categories))

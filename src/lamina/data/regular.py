@@ -79,7 +79,8 @@ def merge_duplicates(rows: Rows, duplicates: Duplicates, *, ids: tuple[str, ...]
             f"{sheet.name}: each time stands once in a series but series '{ids[rows.series[first]]}' has "
             f"{rows.time[first]} at {sheet.rows(rows.position[first - 1 : first + 1])} "
             f"({int(repeats.sum())} repeated rows in all); choose which to keep with duplicates= "
-            f"(--duplicates first, last or mean), or name the column that tells the series apart with id= (--id)"
+            f"(--duplicates first, last or mean), or name the column that tells the series apart with id= "
+            f"(--id)"
         )
     if duplicates == "first":
         return rows.take(~repeats)
@@ -113,7 +114,8 @@ def fill_gaps(rows: Rows, frequency: Frequency, gaps: Gaps, *, ids: tuple[str, .
         raise DataError(
             f"{sheet.name}: time stamps must be whole steps of {frequency.step} apart but series "
             f"'{ids[rows.series[wrong[0]]]}' leaves that grid at {sheet.rows(rows.position[wrong])} "
-            f"(first {rows.time[wrong[0]]}); name the true step with frequency= (--frequency), or resample the "
+            f"(first {rows.time[wrong[0]]}); name the true step with frequency= (--frequency), or "
+            f"resample the "
             f"data to one step before"
         )
     jumps = np.flatnonzero(follows & (np.diff(step, prepend=0) > 1))
@@ -122,9 +124,11 @@ def fill_gaps(rows: Rows, frequency: Frequency, gaps: Gaps, *, ids: tuple[str, .
     if gaps == "error":
         first = int(jumps[0])
         raise DataError(
-            f"{sheet.name}: rows must be {frequency.step} apart but series '{ids[rows.series[first]]}' jumps from "
+            f"{sheet.name}: rows must be {frequency.step} apart but series '{ids[rows.series[first]]}' "
+            f"jumps from "
             f"{rows.time[first - 1]} to {rows.time[first]} at {sheet.row(int(rows.position[first]))} "
-            f"({len(jumps)} gaps in all: {sheet.rows(rows.position[jumps])}); insert the missing rows as missing "
+            f"({len(jumps)} gaps in all: {sheet.rows(rows.position[jumps])}); insert the missing rows as "
+            f"missing "
             f"values with gaps='missing' (--gaps missing), or name the step with frequency= (--frequency)"
         )
     return _spread(rows, frequency, step, firsts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,7 +16,7 @@ from lamina.data.regular import Duplicates, Gaps, Rows, fill_gaps, in_time_order
 from lamina.data.sheet import Sheet, column_names, read_sheet, require_columns
 from lamina.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["Column", "Encoding", "Frequency", "SeriesTable", "read_future", "read_series"]
+__all__ = ["Column", "Encoding", "Frequency", "SeriesTable", "check_kinds", "read_series", "source_name"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class SeriesTable:
     static_names: tuple[str, ...]
     frequency: Frequency
     target: str
-    encoding: Encoding = Encoding()
+    encoding: Encoding = field(default_factory=Encoding)
     notes: tuple[str, ...] = ()
 
     @property
@@ -168,7 +168,17 @@ def read_series(
     _check_choice("gaps", gaps, get_args(Gaps))
     given = None if frequency is None else as_frequency(frequency)
     columns = column_names(source)
-    roles, notes = _assign_roles(columns, target, time, id, future, past, static, encoding, _name_of(source))
+    roles, notes = _assign_roles(
+        columns,
+        target=target,
+        time=time,
+        id=id,
+        future=future,
+        past=past,
+        static=static,
+        encoding=encoding,
+        source=source_name(source),
+    )
     sheet = read_sheet(source, columns=roles.all, text=() if roles.id is None else (roles.id,))
 
     codes, ids = _series_codes(sheet, roles.id)
@@ -176,10 +186,12 @@ def read_series(
     notes += [time_note] if time_note else []
     covariates = {name: sheet.numbers_or_text(name) for name in roles.covariates}
     encoding = encoding or _fit_encoding(roles, covariates, stamps)
-    _check_kinds(encoding, covariates, sheet)
+    check_kinds(encoding, covariates, sheet)
     static_values = _static_of_series(encoding.static, covariates, codes, ids, sheet)
 
-    rows, ids = _melt(sheet, roles, codes, ids, stamps, covariates, encoding)
+    rows, ids = _melt(
+        sheet, roles=roles, codes=codes, ids=ids, stamps=stamps, covariates=covariates, encoding=encoding
+    )
     ordered = in_time_order(rows)
     if ordered is not rows and _out_of_order(rows):
         notes.append("rows were not in time order and have been sorted")
@@ -212,57 +224,6 @@ def read_series(
     )
 
 
-def read_future(
-    source: Any, table: SeriesTable, *, horizon: int, time: str | None = None, id: str | None = None
-) -> np.ndarray:
-    """Known-future covariates for the ``horizon`` steps that follow a table.
-
-    Args:
-        source: a path or frame with the time, the id where there are several series, and the covariates.
-        table: the series they continue; its encoding is used.
-        horizon: steps.
-        time: the time column. Default: "ds".
-        id: the column that tells series apart. Default: "unique_id" where there is one.
-
-    Returns:
-        (n_series, horizon, F) float32.
-
-    Raises:
-        DataError: a step of a series is not there, or is there twice.
-    """
-    columns = column_names(source)
-    name = _name_of(source)
-    time = time or "ds"
-    id = id or ("unique_id" if "unique_id" in columns else None)
-    covariates = [column.name for column in table.encoding.future]
-    wanted = [time, *([id] if id else []), *covariates]
-    require_columns(wanted, columns, name)
-    sheet = read_sheet(source, columns=wanted, text=(id,) if id else ())
-    values = {covariate: sheet.numbers_or_text(covariate) for covariate in covariates}
-    _check_kinds(Encoding(future=table.encoding.future), values, sheet)
-    encoded = encode(table.encoding.future, values, sheet.frame.height)
-    stamps, _ = sheet.times(time)
-    names = sheet.texts(id).to_list() if id else [""] * sheet.frame.height
-    place = {key: row for row, key in enumerate(zip(names, stamps.tolist(), strict=True))}
-    if len(place) < sheet.frame.height:
-        raise DataError(
-            f"{sheet.name}: each time stands once in a series but some repeat; remove the repeats"
-        )
-    found = np.empty((table.n_series, horizon, encoded.shape[1]), dtype=np.float32)
-    for series, times in enumerate(table.future_times(horizon).tolist()):
-        # A melted series is called "id/target" and shares the rows of its id.
-        own = table.ids[series] if id else ""
-        own = own if (own, times[0]) in place else own.rpartition("/")[0]
-        for step, stamp in enumerate(times):
-            if (own, stamp) not in place:
-                raise DataError(
-                    f"{sheet.name} must hold the {horizon} steps after the last row of series "
-                    f"'{table.ids[series]}' but has no row for {stamp}; add it or forecast {step} steps"
-                )
-            found[series, step] = encoded[place[own, stamp]]
-    return found
-
-
 @dataclass(frozen=True)
 class _Roles:
     """Which column of the source is what."""
@@ -286,6 +247,7 @@ class _Roles:
 
 def _assign_roles(
     columns: list[str],
+    *,
     target: str | Sequence[str] | None,
     time: str | None,
     id: str | None,
@@ -315,9 +277,7 @@ def _assign_roles(
                 f"covariates are those the encoding knows ({', '.join(sorted(known)) or 'none'}) but "
                 f"{', '.join(unknown)} was also named; leave it out"
             )
-        future, past, static = (
-            [c.name for c in part] for part in (encoding.future, encoding.past, encoding.static)
-        )
+        future, past, static = encoding.names
     named = [*targets, *(name for name in (time, id) if name is not None), *future, *(past or ()), *static]
     require_columns(named, columns, source)
     if twice := sorted({name for name in named if named.count(name) > 1}):
@@ -361,7 +321,7 @@ def _fit_encoding(roles: _Roles, covariates: dict[str, pl.Series], stamps: np.nd
     return Encoding(future, past, static)
 
 
-def _check_kinds(encoding: Encoding, covariates: dict[str, pl.Series], sheet: Sheet) -> None:
+def check_kinds(encoding: Encoding, covariates: dict[str, pl.Series], sheet: Sheet) -> None:
     """Numbers where the encoding met numbers; numbers met as categories are read as text."""
     for column in encoding.columns:
         values = covariates[column.name]
@@ -394,6 +354,7 @@ def _static_of_series(
 
 def _melt(
     sheet: Sheet,
+    *,
     roles: _Roles,
     codes: np.ndarray,
     ids: tuple[str, ...],
@@ -458,10 +419,10 @@ def _check_target(
 ) -> list[str]:
     low = np.fmin.reduceat(y, starts[:-1])
     if (empty := np.flatnonzero(np.isnan(low))).size:
+        named = ", ".join(repr(ids[i]) for i in empty[:3]) + (" and others" if len(empty) > 3 else "")
         raise DataError(
-            f"{sheet.name}: target '{','.join(roles.targets)}' must have a value somewhere but series "
-            f"{', '.join(repr(ids[i]) for i in empty[:3])}{' and others are' if len(empty) > 3 else ' is'} all "
-            f"missing; choose another target or remove the series"
+            f"{sheet.name}: target '{','.join(roles.targets)}' must have a value somewhere but is missing in all "
+            f"of series {named}; choose another target or remove the series"
         )
     constant = np.flatnonzero(low == np.fmax.reduceat(y, starts[:-1]))
     notes = []
@@ -492,5 +453,6 @@ def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
         )
 
 
-def _name_of(source: Any) -> str:
+def source_name(source: Any) -> str:
+    """What to call a source in a message: the file, or "the table"."""
     return Path(source).name if isinstance(source, str | Path) else "the table"

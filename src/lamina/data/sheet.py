@@ -160,7 +160,8 @@ class Sheet:
         wrong = parsed.is_null().arg_true().to_numpy()
         if len(wrong):
             raise DataError(
-                f"{self.name}: times in '{name}' must all look like {text[0]!r} but {self.row(int(wrong[0]))} "
+                f"{self.name}: times in '{name}' must all look like {text[0]!r} but "
+                f"{self.row(int(wrong[0]))} "
                 f"has {text[int(wrong[0])]!r}; write them in one form"
             )
         return parsed, note
@@ -169,7 +170,8 @@ class Sheet:
         missing = values.is_null().arg_true().to_numpy()
         if len(missing):
             raise DataError(
-                f"{self.name}: column '{name}' must be filled in every row but is empty at {self.rows(missing)}; "
+                f"{self.name}: column '{name}' must be filled in every row but is empty at "
+                f"{self.rows(missing)}; "
                 f"fill it in or remove these rows"
             )
 
@@ -182,8 +184,8 @@ def require_columns(names: Collection[str], columns: Collection[str], source: st
     """Raise DataError for every name that is not a column, guessing the right ones."""
     wrong = [name for name in dict.fromkeys(names) if name not in columns]
     if wrong:
-        told = "; ".join(f"there is no column '{name}'{did_you_mean(name, columns)}" for name in wrong)
-        raise DataError(f"{source}: {told}. The columns are {', '.join(columns)}")
+        told = " ".join(f"no column is called '{name}'{did_you_mean(name, columns)}" for name in wrong)
+        raise DataError(f"{source}: {told}; use one of its columns: {', '.join(columns)}")
 
 
 def column_names(source: Any) -> list[str]:

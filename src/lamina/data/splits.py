@@ -31,7 +31,8 @@ class Cuts:
     def train_mask(self, table: SeriesTable) -> np.ndarray:
         """(rows,) bool: the row belongs to a training part."""
         place = np.arange(table.rows) - np.repeat(table.starts[:-1], table.lengths)
-        return place < np.repeat(self.train_end, table.lengths)
+        mask: np.ndarray = place < np.repeat(self.train_end, table.lengths)
+        return mask
 
     @property
     def rows(self) -> dict[str, int]:
@@ -87,7 +88,8 @@ def _part_rows(
     if isinstance(asked, int):
         if asked < horizon:
             raise ConfigError(
-                f"the {part} part holds at least one horizon ({horizon} rows) but has {asked}; give it more rows "
+                f"the {part} part holds at least one horizon ({horizon} rows) but has {asked}; give it "
+                f"more rows "
                 f"or forecast fewer steps"
             )
         return np.full(len(lengths), asked, dtype=np.int64)
@@ -95,7 +97,12 @@ def _part_rows(
         raise ConfigError(
             f"{part} is a share between 0 and 1, or whole rows, but is {asked}; use one of these"
         )
-    return np.maximum(np.rint(asked * lengths), horizon).astype(np.int64)
+    return _share(asked, lengths, horizon)
+
+
+def _share(fraction: float, lengths: np.ndarray, horizon: int) -> np.ndarray:
+    rows: np.ndarray = np.maximum(np.rint(fraction * lengths), horizon).astype(np.int64)
+    return rows
 
 
 def _check_history(table: SeriesTable, train_end: np.ndarray, horizon: int, *, given: bool) -> None:
@@ -116,6 +123,7 @@ def _check_history(table: SeriesTable, train_end: np.ndarray, horizon: int, *, g
         else "add rows or leave the series out"
     )
     raise DataError(
-        f"a series must hold training rows beside a validation and a test part of at least {horizon} rows each, "
+        f"a series must hold training rows beside a validation and a test part of at least {horizon} rows "
+        f"each, "
         f"but series '{table.ids[culprit]}' has {table.lengths[culprit]} rows; {step}"
     )

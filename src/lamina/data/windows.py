@@ -97,7 +97,7 @@ class Windows:
         )
 
     def _times(self, rows: np.ndarray, nearest: np.ndarray, inside: np.ndarray) -> np.ndarray:
-        time = self.table.time[nearest]
+        time: np.ndarray = self.table.time[nearest]
         outside = ~inside
         if outside.any():
             time[outside] = self.table.frequency.shift(time[outside], (rows - nearest)[outside])
@@ -140,8 +140,10 @@ def training_windows(
     )
     if not len(windows):
         raise DataError(
-            f"a training example needs {LEAST_HISTORY} rows of history, {min_observed} of them observed, and an "
-            f"observed value in the next {horizon}, but the training parts (at most {int(cuts.train_end.max())} "
+            f"a training example needs {LEAST_HISTORY} rows of history, {min_observed} of them observed, "
+            f"and an "
+            f"observed value in the next {horizon}, but the training parts (at most "
+            f"{int(cuts.train_end.max())} "
             f"rows) hold none; use a smaller horizon or add rows"
         )
     return windows
@@ -182,7 +184,8 @@ def evaluation_windows(
     )
     if not len(windows):
         raise DataError(
-            f"the {part} part must hold a window with an observed value among {horizon} rows to forecast and the "
+            f"the {part} part must hold a window with an observed value among {horizon} rows to forecast "
+            f"and the "
             f"{input_size} before, but holds none; use a smaller horizon, or give the part more rows"
         )
     return windows
@@ -207,9 +210,11 @@ def last_windows(
     expected = (table.n_series, horizon, len(table.future_names))
     if table.future_names and (future is None or future.shape != expected):
         raise DataError(
-            f"to forecast, the covariates known ahead ({', '.join(table.future_names)}) are needed for the next "
+            f"to forecast, the covariates known ahead ({', '.join(table.future_names)}) are needed for "
+            f"the next "
             f"{horizon} steps of every series, {expected}, but "
-            f"{'none were given' if future is None else f'these are {future.shape}'}; pass a table that holds them"
+            f"{'none were given' if future is None else f'these are {future.shape}'}; pass a table that "
+            f"holds them"
         )
     return Windows(
         table, input_size, horizon, table.starts[1:].copy(), np.arange(table.n_series), future_after=future

@@ -1,0 +1,66 @@
+"""The calendar as features: where in the day, week and year a time stamp lies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lamina.data.frequency import DAY_US, Frequency
+
+WEEK_US = 7 * DAY_US
+
+
+def calendar_names(frequency: Frequency) -> tuple[str, ...]:
+    """Names of the columns of ``calendar_features``.
+
+    Steps below a day have the hour of the day, below a week the day of the week, below a month the
+    day of the year, and months and quarters the month; years and counted time have none.
+
+    >>> calendar_names(Frequency.of("1mo"))
+    ('sin_month_of_year', 'cos_month_of_year')
+    """
+    return tuple(f"{wave}_{cycle}" for cycle in _cycles(frequency) for wave in ("sin", "cos"))
+
+
+def calendar_features(time: np.ndarray, frequency: Frequency) -> np.ndarray:
+    """Sine and cosine of each cycle that the step can show.
+
+    Args:
+        time: (...) datetime64[us], or int64 for counted time.
+        frequency: the step between rows.
+
+    Returns:
+        (..., columns) float32 in the order of ``calendar_names``.
+    """
+    phases = [_phase(time, cycle) for cycle in _cycles(frequency)]
+    waves = [wave(2 * np.pi * phase) for phase in phases for wave in (np.sin, np.cos)]
+    if not waves:
+        return np.empty((*time.shape, 0), dtype=np.float32)
+    return np.stack(waves, axis=-1).astype(np.float32)
+
+
+def _cycles(frequency: Frequency) -> tuple[str, ...]:
+    if frequency.is_integer:
+        return ()
+    if frequency.months:
+        return ("month_of_year",) if frequency.months < 12 else ()
+    cycles = []
+    if frequency.ticks < DAY_US:
+        cycles.append("hour_of_day")
+    if frequency.ticks < WEEK_US:
+        cycles.append("day_of_week")
+    return (*cycles, "day_of_year")
+
+
+def _phase(time: np.ndarray, cycle: str) -> np.ndarray:
+    """Share of the cycle that has passed, in [0, 1)."""
+    day = time.astype("M8[D]")
+    if cycle == "hour_of_day":
+        return np.asarray((time - day).astype(np.int64) / DAY_US)
+    if cycle == "day_of_week":
+        # Day 0 of the epoch was a Thursday; weeks begin on Monday.
+        return np.asarray((day.astype(np.int64) + 3) % 7 / 7)
+    if cycle == "month_of_year":
+        return np.asarray(time.astype("M8[M]").astype(np.int64) % 12 / 12)
+    year = time.astype("M8[Y]")
+    days_in_year = ((year + 1).astype("M8[D]") - year.astype("M8[D]")).astype(np.int64)
+    return np.asarray((day - year.astype("M8[D]")).astype(np.int64) / days_in_year)
