@@ -1,0 +1,1 @@
+"""Modules that own parameters: a state goes in and comes out."""

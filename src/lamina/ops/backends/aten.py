@@ -14,9 +14,9 @@ from lamina.ops.lengths import last_valid, reverse_rows, valid_steps, zero_paddi
 class Aten(Backend):
     """Runs the four cells that torch knows.
 
-    Rows of unequal length run padded, which oneDNN does several times faster than a PackedSequence
-    (shared measurements: 5x): a padded step cannot change a valid one before it, and the final h is read
-    from y. The memory c of an LSTM is not in y, so it is held still over padding; see ``_hold_memory``.
+    Rows of unequal length run padded, two to three times faster than a PackedSequence (torch 2.13, 2-core
+    Zen 4: 57-174 against 20-78 GFLOP/s): a padded step cannot change a valid one before it, and the final h
+    is read from y. The memory c of an LSTM is not in y, so it is held over padding; see ``_hold_memory``.
     The reverse direction turns each row round, runs forward, and turns the result back.
     """
 
@@ -47,8 +47,9 @@ class Aten(Backend):
             x, weights = _hold_memory(x, weights, lengths)
         y, state = _forward(call, x, weights)
         if lengths is not None:
-            ended = (lengths == 0)[:, None]  # (batch, 1): never started, in truth
-            state = (torch.where(ended, call.state[0], last_valid(y, lengths)), *state[1:])
+            state = (last_valid(y, lengths), *state[1:])
+            started = (lengths > 0)[:, None]  # (batch, 1)
+            state = tuple(torch.where(started, n, o) for n, o in zip(state, call.state, strict=True))
             y = zero_padding(y, lengths)
         return (reverse_rows(y, lengths) if call.reverse else y), state
 
@@ -73,8 +74,9 @@ def _forward(call: Call, x: Tensor, weights: Weights) -> tuple[Tensor, State]:
 def _hold_memory(x: Tensor, weights: Weights, lengths: Tensor) -> tuple[Tensor, Weights]:
     """Add an input that is 1 at padding only and there forces the gates so that c' = 1 * c + 0 * g.
 
-    At padding the other inputs are 0 and |h| < 1, so no gate's term exceeds |b| + |c| + sum |R|. The new
-    weight exceeds that by 100; sigmoid(100) is 1 to the last bit in float64, its slope 4e-44.
+    At padding the other inputs are 0 and, in a row that has started, |h| < 1, so no gate's term exceeds
+    |b| + |c| + sum |R|. The new weight exceeds that by 100; sigmoid(100) is 1 to the last bit in float64,
+    its slope 4e-44.
     """
     reach = weights.r.detach().abs().sum(1)  # (gates * hidden)
     for bias in (weights.b, weights.c):
