@@ -126,6 +126,12 @@ class Standardizer:
             "m2": self.m2.tolist(),
         }
 
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Standardizer:
+        """The inverse of ``to_dict``, exact."""
+        count, mean, m2 = (np.array(fields[key], dtype=np.float64) for key in ("count", "mean", "m2"))
+        return cls(count, mean, m2)
+
 
 def scaler_from_dict(fields: dict[str, Any]) -> Scaler:
     """The scaler that ``to_dict`` described.
@@ -136,8 +142,7 @@ def scaler_from_dict(fields: dict[str, Any]) -> Scaler:
     if fields.get("kind") == "identity":
         return Identity()
     if fields.get("kind") == "standardizer":
-        count, mean, m2 = (np.array(fields[key], dtype=np.float64) for key in ("count", "mean", "m2"))
-        return Standardizer(count, mean, m2)
+        return Standardizer.from_dict(fields)
     raise SavedModelError(
         f"a scaler is 'standardizer' or 'identity' but the saved one is {fields.get('kind')!r}; "
         f"the file is damaged or newer than this version"

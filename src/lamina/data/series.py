@@ -13,10 +13,11 @@ import polars as pl
 from lamina.data.encoding import Column, Encoding, encode, fit_column, output_names
 from lamina.data.frequency import Frequency, as_frequency, infer_frequency, with_month_end
 from lamina.data.regular import Duplicates, Gaps, Rows, fill_gaps, in_time_order, merge_duplicates
+from lamina.data.roles import Roles, assign_roles
 from lamina.data.sheet import Sheet, column_names, read_sheet, require_columns
 from lamina.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["Column", "Encoding", "Frequency", "SeriesTable", "check_kinds", "read_series", "source_name"]
+__all__ = ["Column", "Encoding", "Frequency", "SeriesTable", "read_future", "read_series"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +169,7 @@ def read_series(
     _check_choice("gaps", gaps, get_args(Gaps))
     given = None if frequency is None else as_frequency(frequency)
     columns = column_names(source)
-    roles, notes = _assign_roles(
+    roles, notes = assign_roles(
         columns,
         target=target,
         time=time,
@@ -177,7 +178,7 @@ def read_series(
         past=past,
         static=static,
         encoding=encoding,
-        source=source_name(source),
+        source=_source_name(source),
     )
     sheet = read_sheet(source, columns=roles.all, text=() if roles.id is None else (roles.id,))
 
@@ -186,7 +187,7 @@ def read_series(
     notes += [time_note] if time_note else []
     covariates = {name: sheet.numbers_or_text(name) for name in roles.covariates}
     encoding = encoding or _fit_encoding(roles, covariates, stamps)
-    check_kinds(encoding, covariates, sheet)
+    _check_kinds(encoding, covariates, sheet)
     static_values = _static_of_series(encoding.static, covariates, codes, ids, sheet)
 
     rows, ids = _melt(
@@ -224,72 +225,55 @@ def read_series(
     )
 
 
-@dataclass(frozen=True)
-class _Roles:
-    """Which column of the source is what."""
+def read_future(
+    source: Any, table: SeriesTable, *, horizon: int, time: str | None = None, id: str | None = None
+) -> np.ndarray:
+    """Known-future covariates for the ``horizon`` steps that follow a table.
 
-    targets: tuple[str, ...]
-    time: str | None
-    id: str | None
-    future: tuple[str, ...]
-    past: tuple[str, ...]
-    static: tuple[str, ...]
+    Args:
+        source: a path or frame with the time, the id where there are several series, and the covariates.
+        table: the series they continue; its encoding is used.
+        horizon: steps.
+        time: the time column. Default: "ds".
+        id: the column that tells series apart. Default: "unique_id" where there is one.
 
-    @property
-    def covariates(self) -> tuple[str, ...]:
-        return self.future + self.past + self.static
+    Returns:
+        (n_series, horizon, F) float32.
 
-    @property
-    def all(self) -> list[str]:
-        single = [name for name in (self.time, self.id) if name is not None]
-        return [*single, *self.targets, *self.covariates]
-
-
-def _assign_roles(
-    columns: list[str],
-    *,
-    target: str | Sequence[str] | None,
-    time: str | None,
-    id: str | None,
-    future: Sequence[str],
-    past: Sequence[str] | None,
-    static: Sequence[str],
-    encoding: Encoding | None,
-    source: str,
-) -> tuple[_Roles, list[str]]:
-    notes = []
-    if target is None and "y" not in columns:
+    Raises:
+        DataError: a step of a series is not there, or is there twice.
+    """
+    columns = column_names(source)
+    name = _source_name(source)
+    time = time or "ds"
+    id = id or ("unique_id" if "unique_id" in columns else None)
+    covariates = [column.name for column in table.encoding.future]
+    wanted = [time, *([id] if id else []), *covariates]
+    require_columns(wanted, columns, name)
+    sheet = read_sheet(source, columns=wanted, text=(id,) if id else ())
+    values = {covariate: sheet.numbers_or_text(covariate) for covariate in covariates}
+    _check_kinds(Encoding(future=table.encoding.future), values, sheet)
+    encoded = encode(table.encoding.future, values, sheet.frame.height)
+    stamps, _ = sheet.times(time)
+    names = sheet.texts(id).to_list() if id else [""] * sheet.frame.height
+    place = {key: row for row, key in enumerate(zip(names, stamps.tolist(), strict=True))}
+    if len(place) < sheet.frame.height:
         raise DataError(
-            f"{source}: a target must be named, as there is no column 'y'; name one or more of "
-            f"{', '.join(columns)} with target= (--target)"
+            f"{sheet.name}: each time stands once in a series but some repeat; remove the repeats"
         )
-    targets = ("y",) if target is None else (target,) if isinstance(target, str) else tuple(target)
-    if not targets:
-        raise DataError("at least one target must be named but target= is empty; name a column")
-    if time is None and "ds" in columns:
-        time = "ds"
-    if id is None and "unique_id" in columns:
-        id = "unique_id"
-    if encoding is not None:
-        known = {column.name for column in encoding.columns}
-        if unknown := [name for name in (*future, *(past or ()), *static) if name not in known]:
-            raise DataError(
-                f"covariates are those the encoding knows ({', '.join(sorted(known)) or 'none'}) but "
-                f"{', '.join(unknown)} was also named; leave it out"
-            )
-        future, past, static = encoding.names
-    named = [*targets, *(name for name in (time, id) if name is not None), *future, *(past or ()), *static]
-    require_columns(named, columns, source)
-    if twice := sorted({name for name in named if named.count(name) > 1}):
-        raise DataError(f"a column has one role but {', '.join(twice)} was given several; name it once")
-    if past is None:
-        past = [name for name in columns if name not in named]
-        if past:
-            notes.append(
-                f"{', '.join(past)} {'is' if len(past) == 1 else 'are'} taken as known up to now only "
-                f"(name the columns that are known ahead with future=, --future)"
-            )
-    return _Roles(targets, time, id, tuple(future), tuple(past), tuple(static)), notes
+    found = np.empty((table.n_series, horizon, encoded.shape[1]), dtype=np.float32)
+    for series, times in enumerate(table.future_times(horizon).tolist()):
+        # A melted series is called "id/target" and shares the rows of its id.
+        own = table.ids[series] if id else ""
+        own = own if (own, times[0]) in place else own.rpartition("/")[0]
+        for step, stamp in enumerate(times):
+            if (own, stamp) not in place:
+                raise DataError(
+                    f"{sheet.name} must hold the {horizon} steps after the last row of series "
+                    f"'{table.ids[series]}' but has no row for {stamp}; add it or forecast {step} steps"
+                )
+            found[series, step] = encoded[place[own, stamp]]
+    return found
 
 
 def _series_codes(sheet: Sheet, id: str | None) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -312,7 +296,7 @@ def _time_or_order(sheet: Sheet, time: str | None, codes: np.ndarray) -> tuple[n
     return place, "no time column was named (time=, --time): rows are taken in order, one step apart"
 
 
-def _fit_encoding(roles: _Roles, covariates: dict[str, pl.Series], stamps: np.ndarray) -> Encoding:
+def _fit_encoding(roles: Roles, covariates: dict[str, pl.Series], stamps: np.ndarray) -> Encoding:
     order = np.argsort(stamps, kind="stable")
     future, past, static = (
         tuple(fit_column(name, covariates[name], order) for name in names)
@@ -321,7 +305,7 @@ def _fit_encoding(roles: _Roles, covariates: dict[str, pl.Series], stamps: np.nd
     return Encoding(future, past, static)
 
 
-def check_kinds(encoding: Encoding, covariates: dict[str, pl.Series], sheet: Sheet) -> None:
+def _check_kinds(encoding: Encoding, covariates: dict[str, pl.Series], sheet: Sheet) -> None:
     """Numbers where the encoding met numbers; numbers met as categories are read as text."""
     for column in encoding.columns:
         values = covariates[column.name]
@@ -355,7 +339,7 @@ def _static_of_series(
 def _melt(
     sheet: Sheet,
     *,
-    roles: _Roles,
+    roles: Roles,
     codes: np.ndarray,
     ids: tuple[str, ...],
     stamps: np.ndarray,
@@ -415,13 +399,14 @@ def _resolve_frequency(rows: Rows, given: Frequency | None, sheet: Sheet) -> tup
 
 
 def _check_target(
-    y: np.ndarray, starts: np.ndarray, ids: tuple[str, ...], roles: _Roles, sheet: Sheet
+    y: np.ndarray, starts: np.ndarray, ids: tuple[str, ...], roles: Roles, sheet: Sheet
 ) -> list[str]:
     low = np.fmin.reduceat(y, starts[:-1])
     if (empty := np.flatnonzero(np.isnan(low))).size:
         named = ", ".join(repr(ids[i]) for i in empty[:3]) + (" and others" if len(empty) > 3 else "")
         raise DataError(
-            f"{sheet.name}: target '{','.join(roles.targets)}' must have a value somewhere but is missing in all "
+            f"{sheet.name}: target '{','.join(roles.targets)}' must have a value somewhere but is missing "
+            f"in all "
             f"of series {named}; choose another target or remove the series"
         )
     constant = np.flatnonzero(low == np.fmax.reduceat(y, starts[:-1]))
@@ -453,6 +438,5 @@ def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
         )
 
 
-def source_name(source: Any) -> str:
-    """What to call a source in a message: the file, or "the table"."""
+def _source_name(source: Any) -> str:
     return Path(source).name if isinstance(source, str | Path) else "the table"
