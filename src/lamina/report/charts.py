@@ -1,0 +1,602 @@
+"""The figures of the report: each takes a study's record and gives an Altair chart, or None without its data.
+
+Charts fill the width of the page, draw text in the page's own colour (so they read in light and dark),
+name the unit on every axis, and show exact values in tooltips. Data travel inside the chart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lamina.report.formats import duration, significant
+from lamina.report.standings import Standing, display_names, standings
+from lamina.study.verdict import Candidate, Forecast, Numbers, StudyRecord, Verdict
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    Drawing = alt.Chart | alt.LayerChart | alt.FacetChart  # what alt.layer() may give
+
+Point = TypeVar("Point")
+
+# Mid tones with at least 3:1 contrast on white and on #15181c.
+BLUE, ORANGE, GREY = "#3b82d0", "#d9792b", "#84909c"
+CATEGORIES = (BLUE, ORANGE, "#2f9e77", "#c2569c", "#8d7fd1", "#a88a2e", "#3f9fb5", "#cc5a4a")
+
+# Baselines such as naive take no time to train, which a log axis cannot show.
+SHORTEST_TRAINING_S = 0.01
+
+# Curves are thinned to this many points, so that the file stays small.
+LONGEST_CURVE = 80
+
+HISTOGRAM_BINS = 40
+
+
+def question_scores(record: StudyRecord, verdict: Verdict) -> Drawing | None:
+    """Validation scores of a question's arms: a dot a seed, the mean, its 95 % interval."""
+    import altair as alt
+
+    lines = [line for line in _arms(record, verdict) if line.validation is not None]
+    if not lines:
+        return None
+    scores = {candidate.id: candidate.scores for candidate in record.candidates}
+    dots = [
+        {"arm": line.name, "score": score.validation, "seed": score.seed}
+        for line in lines
+        for score in scores.get(line.id, ())
+        if score.validation is not None
+    ]
+    means = [_mean_row(line, verdict) for line in lines]
+    title = f"{_score_title(record)}, validation rows"
+    arm = alt.Y("arm:N", title=None, sort=[line.name for line in lines], axis=_arm_axis())
+    shade = _role_colour()
+    drawn = alt.Chart(_values(means))
+    interval = drawn.mark_rule(strokeWidth=3, opacity=0.55).encode(
+        y=arm, x=alt.X("low:Q", title=title, scale=alt.Scale(zero=False)), x2="high:Q", color=shade
+    )
+    mean = drawn.mark_point(filled=True, shape="diamond", size=150, opacity=1).encode(
+        y=arm,
+        x=alt.X("mean:Q", title=title),
+        color=shade,
+        tooltip=[
+            alt.Tooltip("arm:N", title="model"),
+            alt.Tooltip("mean_text:N", title=f"mean {record.metric.name}"),
+            alt.Tooltip("seeds:Q"),
+        ],
+    )
+    seeds = (
+        alt.Chart(_values(dots))
+        .mark_circle(size=46, opacity=0.6, color=GREY)
+        .encode(
+            y=arm,
+            x=alt.X("score:Q", title=title),
+            tooltip=[
+                alt.Tooltip("arm:N", title="model"),
+                "seed:Q",
+                alt.Tooltip("score:Q", title=record.metric.name),
+            ],
+        )
+    )
+    means_said = ", ".join(f"{row['arm']} {row['mean_text']}" for row in means)
+    return _sized(
+        alt.layer(interval, seeds, mean), height=_rows_height(lines), says=f"{title}: {means_said}."
+    )
+
+
+def question_costs(record: StudyRecord, verdict: Verdict) -> Drawing | None:
+    """Mean training time of a question's arms, in the same order as their scores."""
+    import altair as alt
+
+    lines = [line for line in _arms(record, verdict) if line.train_s is not None]
+    if not lines:
+        return None
+    rows = [
+        {
+            "arm": line.name,
+            "train_s": line.train_s,
+            "train": duration(line.train_s),
+            "predict": f"{significant(line.predict_ms)} ms",
+            "role": _role(line, verdict),
+        }
+        for line in lines
+    ]
+    bars = (
+        alt.Chart(_values(rows))
+        .mark_bar(height=14, cornerRadiusEnd=3)
+        .encode(
+            y=alt.Y("arm:N", title=None, sort=[line.name for line in lines], axis=_arm_axis()),
+            x=alt.X("train_s:Q", title="mean training time of a seed (s)"),
+            color=_role_colour(),
+            tooltip=[
+                alt.Tooltip("arm:N", title="model"),
+                alt.Tooltip("train:N", title="training time"),
+                alt.Tooltip("predict:N", title="one prediction"),
+            ],
+        )
+    )
+    said = ", ".join(f"{row['arm']} {row['train']}" for row in rows)
+    return _sized(bars, height=_rows_height(lines), says=f"Mean training time of a seed: {said}.")
+
+
+def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
+    """Score against training time; names stand at those that no faster method beats."""
+    import altair as alt
+
+    lines = [line for line in standings(record) if line.train_s is not None]
+    part = "test" if any(line.is_network and line.test for line in lines) else "validation"
+    rows = [row for line in lines if (row := _cost_row(line, part)) is not None]
+    if not rows:
+        return None
+    _mark_frontier(rows, lower_is_better=record.metric.direction == "lower")
+    title = f"{_score_title(record)}, {part} rows"
+    time = alt.X("time:Q", title="training time of a seed (s, log scale)", scale=alt.Scale(type="log"))
+    score = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False, padding=14))
+    kind = alt.Color(
+        "kind:N", title=None, scale=alt.Scale(domain=["network", "baseline"], range=[BLUE, ORANGE])
+    )
+    shape = alt.Shape(
+        "kind:N", title=None, scale=alt.Scale(domain=["network", "baseline"], range=["circle", "square"])
+    )
+    size = alt.Size("parameters:Q", title="parameters", scale=alt.Scale(range=[60, 420]), legend=None)
+    drawn = alt.Chart(_values(rows))
+    interval = drawn.mark_rule(opacity=0.4, strokeWidth=1.5).encode(
+        x=time, y=alt.Y("low:Q", title=title), y2="high:Q", color=kind
+    )
+    frontier = (
+        drawn.transform_filter("datum.frontier")
+        .mark_line(interpolate="step-after", color=GREY, strokeDash=[4, 4], opacity=0.7)
+        .encode(x=time, y=score)
+    )
+    point = drawn.mark_point(filled=True, opacity=0.9).encode(
+        x=time, y=score, color=kind, shape=shape, size=size, tooltip=_cost_tooltip(record)
+    )
+    label = (
+        drawn.transform_filter("datum.frontier")
+        .mark_text(align="left", dx=11, dy=-9, color="currentColor", fontSize=12)
+        .encode(x=time, y=score, text="name:N")
+    )
+    said = ", ".join(f"{row['name']} {row['mean_text']} in {row['train']}" for row in rows)
+    return _sized(
+        alt.layer(interval, frontier, point, label),
+        height=340,
+        says=f"{title}, against training time: {said}.",
+    )
+
+
+def training_curves(record: StudyRecord) -> Drawing | None:
+    """Training and validation loss by epoch for one chosen model; the shaded gap is overfitting."""
+    import altair as alt
+
+    shown = _best_first(record, [candidate for candidate in record.candidates if candidate.curves])
+    if not shown:
+        return None
+    names = display_names(record)
+    rows = [row for candidate in shown for row in _curve_rows(candidate)]
+    chosen = _dropdown("model_of_curves", "Model", {candidate.id: names[candidate.id] for candidate in shown})
+    epoch = alt.X(
+        "epoch:Q", title="epoch (passes over the training rows)", axis=alt.Axis(tickMinStep=1, grid=False)
+    )
+    part = alt.Color(
+        "part:N",
+        title=None,
+        scale=alt.Scale(domain=["training", "validation"], range=[ORANGE, BLUE]),
+    )
+    drawn = alt.Chart(_values(rows)).transform_filter("datum.id === model_of_curves")
+    seeds = drawn.mark_line(opacity=0.35, strokeWidth=1).encode(
+        x=epoch,
+        y=alt.Y("loss:Q", title="loss (scaled target, lower is better)", scale=alt.Scale(zero=False)),
+        color=part,
+        detail="seed:N",
+    )
+    gap = (
+        drawn.transform_pivot("part", value="loss", groupby=["epoch"], op="mean")
+        .mark_area(color=GREY, opacity=0.18)
+        .encode(x=epoch, y=alt.Y("training:Q"), y2="validation:Q")
+    )
+    means = (
+        drawn.transform_aggregate(loss="mean(loss)", seeds="distinct(seed)", groupby=["epoch", "part"])
+        .mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=22))
+        .encode(
+            x=epoch,
+            y="loss:Q",
+            color=part,
+            tooltip=[
+                alt.Tooltip("part:N", title="rows"),
+                "epoch:Q",
+                alt.Tooltip("loss:Q", title="mean loss", format=".4g"),
+                "seeds:Q",
+            ],
+        )
+    )
+    says = "Training and validation loss by epoch for the model chosen below the figure; the gap is shaded."
+    return _sized(alt.layer(gap, seeds, means).add_params(chosen), height=280, says=says)
+
+
+def gradient_norms(record: StudyRecord) -> Drawing | None:
+    """Mean gradient norm of each layer by epoch for one chosen model: vanishing and exploding show here."""
+    import altair as alt
+
+    shown = _best_first(record, [candidate for candidate in record.candidates if candidate.gradient_norms])
+    rows = [
+        {"id": candidate.id, "layer": layer, "epoch": epoch, "norm": _short(norm)}
+        for candidate in shown
+        for layer, norms in candidate.gradient_norms.items()
+        for epoch, norm in _thinned(list(enumerate(norms, start=1)))
+        if norm is not None and norm > 0  # a log axis has no place for the rest
+    ]
+    if not rows:
+        return None
+    names = display_names(record)
+    chosen = _dropdown("model_of_norms", "Model", {candidate.id: names[candidate.id] for candidate in shown})
+    layers = list(dict.fromkeys(layer for candidate in shown for layer in candidate.gradient_norms))
+    lines = (
+        alt.Chart(_values(rows))
+        .transform_filter("datum.id === model_of_norms")
+        .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=22))
+        .encode(
+            x=alt.X(
+                "epoch:Q",
+                title="epoch (passes over the training rows)",
+                axis=alt.Axis(tickMinStep=1, grid=False),
+            ),
+            y=alt.Y(
+                "norm:Q", title="gradient norm (before clipping, log scale)", scale=alt.Scale(type="log")
+            ),
+            color=alt.Color("layer:N", title=None, sort=layers, scale=alt.Scale(range=CATEGORIES)),
+            tooltip=["layer:N", "epoch:Q", alt.Tooltip("norm:Q", title="gradient norm", format=".3g")],
+        )
+        .add_params(chosen)
+    )
+    says = "Mean gradient norm of each layer by epoch for the model chosen below the figure."
+    return _sized(lines, height=280, says=says)
+
+
+def forecasts(record: StudyRecord) -> Drawing | None:
+    """Forecasts of the best model with their intervals, over what then happened."""
+    import altair as alt
+
+    shown = record.figures.forecasts
+    if not shown:
+        return None
+    rows = [row for number, forecast in enumerate(shown) for row in _forecast_rows(number, forecast)]
+    chosen = _dropdown("forecast_shown", "Series", {str(i): shown[i].series for i in range(len(shown))})
+    target = record.data.target or "target"
+    if all(isinstance(row["at"], int) and row["dated"] for row in rows):
+        time = alt.X("at:T", title="time (UTC where no zone is given)", scale=alt.Scale(type="utc"))
+    else:
+        time = alt.X("at:Q", title="time (steps)", scale=alt.Scale(zero=False))
+    value = f"{target} (units of the data)"
+    scale = alt.Scale(zero=False)
+    drawn = alt.Chart(_values(rows)).transform_filter("datum.id === forecast_shown")
+    layers: list[alt.Chart] = [
+        drawn.mark_area(color=BLUE, opacity=shade).encode(
+            x=time, y=alt.Y(f"lo_{level}:Q", title=value, scale=scale), y2=f"hi_{level}:Q"
+        )
+        for level, shade in ((95, 0.13), (80, 0.24))
+        if any(f"lo_{level}" in row for row in rows)
+    ]
+    line = alt.Color(
+        "line:N",
+        title=None,
+        scale=alt.Scale(domain=["truth", "forecast (median)"], range=["currentColor", BLUE]),
+    )
+    layers.append(
+        drawn.transform_fold(["truth", "forecast (median)"], as_=["line", "value"])
+        .transform_filter("isValid(datum.value)")
+        .mark_line(strokeWidth=2)
+        .encode(x=time, y=alt.Y("value:Q", title=value, scale=scale), color=line)
+    )
+    layers.append(
+        drawn.mark_rule(opacity=0, strokeWidth=8).encode(
+            x=time,
+            tooltip=[
+                alt.Tooltip("when:N", title="time"),
+                alt.Tooltip("truth:Q", format=".4~g"),
+                alt.Tooltip("forecast (median):Q", format=".4~g"),
+                alt.Tooltip("range_80:N", title="80 % interval"),
+            ],
+        )
+    )
+    says = f"History and truth of {target} with the best model's median forecast and its intervals."
+    return _sized(alt.layer(*layers).add_params(chosen), height=320, says=says)
+
+
+def errors_by_step(record: StudyRecord) -> Drawing | None:
+    """Mean absolute error of the best model at each step of the horizon."""
+    import altair as alt
+
+    residuals = record.figures.residuals
+    rows = [
+        {"step": step, "mae": mae}
+        for step, mae in enumerate(residuals.mae_by_step if residuals else (), start=1)
+        if mae is not None
+    ]
+    if not rows:
+        return None
+    lines = (
+        alt.Chart(_values(rows))
+        .mark_line(color=BLUE, strokeWidth=2, point=alt.OverlayMarkDef(size=28, color=BLUE))
+        .encode(
+            x=alt.X("step:Q", title="steps ahead", axis=alt.Axis(tickMinStep=1, grid=False)),
+            y=alt.Y("mae:Q", title="mean absolute error (units of the data)"),
+            tooltip=[
+                alt.Tooltip("step:Q", title="steps ahead"),
+                alt.Tooltip("mae:Q", title="mean absolute error", format=".4~g"),
+            ],
+        )
+    )
+    said = (
+        f"from {significant(rows[0]['mae'])} at step {rows[0]['step']} to {significant(rows[-1]['mae'])} "
+        f"at step {rows[-1]['step']}"
+    )
+    return _sized(lines, height=240, says=f"Mean absolute error by horizon step: {said}.")
+
+
+def error_histogram(record: StudyRecord) -> Drawing | None:
+    """How the best model's errors spread around zero."""
+    import altair as alt
+    import numpy as np
+
+    residuals = record.figures.residuals
+    errors = [error for error in (residuals.sample if residuals else ()) if error is not None]
+    if not errors:
+        return None
+    counts, edges = np.histogram(errors, bins=min(HISTOGRAM_BINS, max(5, round(len(errors) ** 0.5))))
+    rows = [
+        {"low": low, "high": high, "count": count, "range": f"{significant(low)} to {significant(high)}"}
+        for low, high, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
+    ]
+    bars = (
+        alt.Chart(_values(rows))
+        .mark_bar(color=BLUE, opacity=0.85)
+        .encode(
+            x=alt.X("low:Q", title="truth - forecast (units of the data)", bin="binned"),
+            x2="high:Q",
+            y=alt.Y("count:Q", title="forecast steps (count)"),
+            tooltip=[alt.Tooltip("range:N", title="error"), "count:Q"],
+        )
+    )
+    zero = (
+        alt.Chart(_values([{"zero": 0}]))
+        .mark_rule(color="currentColor", strokeDash=[4, 4])
+        .encode(x="zero:Q")
+    )
+    return _sized(
+        alt.layer(bars, zero), height=240, says=f"Histogram of {len(errors):,} errors, truth minus forecast."
+    )
+
+
+def confusion(record: StudyRecord) -> Drawing | None:
+    """Which class was taken for which: the share of each true class, with counts in the cells."""
+    import altair as alt
+
+    found = record.figures.confusion
+    if found is None:
+        return None
+    rows = [
+        {"truth": truth, "predicted": predicted, "count": count, "share": count / max(1, sum(counts))}
+        for truth, counts in zip(found.classes, found.matrix, strict=True)
+        for predicted, count in zip(found.classes, counts, strict=True)
+    ]
+    classes = list(found.classes)
+    base = alt.Chart(_values(rows)).encode(
+        x=alt.X(
+            "predicted:N",
+            title="predicted class",
+            sort=classes,
+            axis=alt.Axis(orient="top", labelAngle=0, grid=False),
+        ),
+        y=alt.Y("truth:N", title="true class", sort=classes, axis=alt.Axis(grid=False)),
+        tooltip=[
+            alt.Tooltip("truth:N", title="true class"),
+            alt.Tooltip("predicted:N", title="predicted"),
+            "count:Q",
+            alt.Tooltip("share:Q", title="share of the true class", format=".1%"),
+        ],
+    )
+    # Opacity on the page's own background reads in light and dark, where a colour ramp would not.
+    cells = base.mark_rect(color=BLUE, cornerRadius=2).encode(
+        opacity=alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.75]), legend=None)
+    )
+    counts = base.mark_text(color="currentColor", fontSize=12).encode(text="count:Q")
+    right = sum(found.matrix[i][i] for i in range(len(classes)))
+    total = sum(map(sum, found.matrix))
+    says = f"Confusion matrix of {len(classes)} classes: {right:,} of {total:,} sequences on the diagonal."
+    return _sized(alt.layer(cells, counts), height=60 + 34 * len(classes), says=says)
+
+
+def specification(chart: Drawing) -> dict[str, Any]:
+    """The chart as a Vega-Lite object in the report's look."""
+    quiet = {"domainColor": "currentColor", "domainOpacity": 0.3, "ticks": False, "labelPadding": 6}
+    text = {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12}
+    themed = chart.configure(
+        background="transparent",
+        font="system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
+        view={"stroke": None},
+        axis={
+            **quiet,
+            **text,
+            "gridColor": "currentColor",
+            "gridOpacity": 0.1,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "titleOpacity": 0.75,
+            "titlePadding": 10,
+        },
+        legend={**text, "orient": "top", "direction": "horizontal", "symbolStrokeWidth": 2.5},
+    )
+    spec: dict[str, Any] = themed.to_dict()
+    return spec
+
+
+def _values(rows: Sequence[Mapping[str, Any]]) -> alt.InlineData:
+    import altair as alt
+
+    return alt.InlineData(values=[dict(row) for row in rows])
+
+
+def _sized(chart: Drawing, *, height: int, says: str) -> Drawing:
+    """The chart as wide as its place on the page; `says` is what a screen reader hears."""
+    sized: Drawing = chart.properties(width="container", height=height, description=says)
+    return sized
+
+
+def _arm_axis() -> alt.Axis:
+    import altair as alt
+
+    return alt.Axis(grid=False, domain=False, labelFontSize=13, labelLimit=150)
+
+
+def _rows_height(lines: Sequence[object]) -> int:
+    return 16 + 38 * len(lines)
+
+
+def _score_title(record: StudyRecord) -> str:
+    metric = record.metric
+    return f"{metric.name} ({metric.unit}, {metric.direction} is better)"
+
+
+def _arms(record: StudyRecord, verdict: Verdict) -> list[Standing]:
+    lines = {line.id: line for line in standings(record)}
+    return [lines[arm] for arm in verdict.arms]
+
+
+def _role(line: Standing, verdict: Verdict) -> str:
+    return "answer" if line.id == verdict.chosen else "other"
+
+
+def _role_colour() -> alt.Color:
+    import altair as alt
+
+    return alt.Color("role:N", legend=None, scale=alt.Scale(domain=["answer", "other"], range=[BLUE, GREY]))
+
+
+def _mean_row(line: Standing, verdict: Verdict) -> dict[str, Any]:
+    assert line.validation is not None
+    half_width = line.validation.half_width or 0.0
+    return {
+        "arm": line.name,
+        "mean": line.validation.mean,
+        "low": line.validation.mean - half_width,
+        "high": line.validation.mean + half_width,
+        "seeds": line.validation.seeds,
+        "mean_text": str(line.validation),
+        "role": _role(line, verdict),
+    }
+
+
+def _cost_row(line: Standing, part: str) -> dict[str, Any] | None:
+    score = line.test if part == "test" else line.validation
+    if score is None or line.train_s is None:
+        return None
+    half_width = score.half_width or 0.0
+    return {
+        "name": line.name,
+        "kind": "network" if line.is_network else "baseline",
+        "time": max(line.train_s, SHORTEST_TRAINING_S),
+        "train": duration(line.train_s),
+        "mean": score.mean,
+        "low": score.mean - half_width,
+        "high": score.mean + half_width,
+        "mean_text": str(score),
+        "parameters": line.parameters or 0,
+    }
+
+
+def _cost_tooltip(record: StudyRecord) -> list[alt.Tooltip]:
+    import altair as alt
+
+    return [
+        alt.Tooltip("name:N", title="model"),
+        alt.Tooltip("mean_text:N", title=record.metric.name),
+        alt.Tooltip("train:N", title="training time"),
+        alt.Tooltip("parameters:Q", format=","),
+    ]
+
+
+def _mark_frontier(rows: list[dict[str, Any]], *, lower_is_better: bool) -> None:
+    """Set `frontier` on every row that is better than all that train at least as fast."""
+    sign = 1 if lower_is_better else -1
+    best = float("inf")
+    for row in sorted(rows, key=lambda row: (row["time"], sign * row["mean"])):
+        row["frontier"] = sign * row["mean"] < best
+        best = min(best, sign * row["mean"])
+
+
+def _best_first(record: StudyRecord, candidates: list[Candidate]) -> list[Candidate]:
+    best = record.best.candidate if record.best else None
+    return sorted(candidates, key=lambda candidate: candidate.id != best)
+
+
+def _dropdown(name: str, label: str, choices: Mapping[str, str]) -> alt.Parameter:
+    """A list to choose one entry from; the first is shown at the start."""
+    import altair as alt
+
+    bind = alt.binding_select(options=list(choices), labels=list(choices.values()), name=f"{label} ")
+    return alt.param(name=name, value=next(iter(choices)), bind=bind)
+
+
+def _curve_rows(candidate: Candidate) -> Iterable[dict[str, Any]]:
+    for curve in candidate.curves:
+        for epoch, train, validation in _thinned(
+            list(zip(curve.epochs, curve.train, curve.validation, strict=True))
+        ):
+            for part, loss in (("training", train), ("validation", validation)):
+                if loss is not None:
+                    yield {
+                        "id": candidate.id,
+                        "seed": curve.seed,
+                        "epoch": epoch,
+                        "part": part,
+                        "loss": _short(loss),
+                    }
+
+
+def _thinned(points: list[Point]) -> list[Point]:
+    """At most LONGEST_CURVE points, evenly spread, the last one kept."""
+    stride = -(-len(points) // LONGEST_CURVE)
+    return points[::-1][:: max(1, stride)][::-1]
+
+
+def _short(value: float | None) -> float | None:
+    """Five significant digits: more than a screen shows, in half the bytes."""
+    return None if value is None else float(f"{value:.5g}")
+
+
+def _forecast_rows(number: int, forecast: Forecast) -> Iterable[dict[str, Any]]:
+    """A row a time stamp; absent values have no key, so that lines break there."""
+    places = _places(forecast.time)
+    past: Numbers = (None,) * len(forecast.history)
+    columns: dict[str, Numbers] = {
+        "truth": forecast.history + forecast.truth,
+        "forecast (median)": past + forecast.median,
+        "lo_80": past + forecast.lo_80,
+        "hi_80": past + forecast.hi_80,
+        "lo_95": past + (forecast.lo_95 or (None,) * len(forecast.median)),
+        "hi_95": past + (forecast.hi_95 or (None,) * len(forecast.median)),
+    }
+    for i, when in enumerate(forecast.time):
+        values = {name: _short(column[i]) for name, column in columns.items() if column[i] is not None}
+        row: dict[str, Any] = {
+            "id": str(number),
+            "when": str(when),
+            "at": places[i][0],
+            "dated": places[i][1],
+        }
+        if "lo_80" in values and "hi_80" in values:
+            row["range_80"] = f"{significant(values['lo_80'], 4)} to {significant(values['hi_80'], 4)}"
+        yield row | values
+
+
+def _places(time: Sequence[str | int]) -> list[tuple[int, bool]]:
+    """Where each time stamp stands: milliseconds since 1970 when all are ISO dates, else the step itself."""
+    try:
+        dates = [datetime.fromisoformat(str(when)) for when in time if isinstance(when, str)]
+    except ValueError:
+        dates = []
+    if dates and len(dates) == len(time):
+        zoned = [date if date.tzinfo else date.replace(tzinfo=UTC) for date in dates]
+        return [(round(1000 * date.timestamp()), True) for date in zoned]
+    return [(when if isinstance(when, int) else i, False) for i, when in enumerate(time)]

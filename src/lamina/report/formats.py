@@ -1,0 +1,65 @@
+"""Figures as a person reads them; a figure that is not known is an en dash."""
+
+from __future__ import annotations
+
+UNKNOWN = "–"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """A figure with so many significant digits.
+
+    >>> significant(0.61234), significant(1234.5), significant(0.0000123), significant(None)
+    ('0.612', '1,234', '1.23e-05', '–')
+    """
+    if value is None:
+        return UNKNOWN
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with one decimal.
+
+    >>> percent(0.071), percent(-0.006), percent(None)
+    ('7.1 %', '-0.6 %', '–')
+    """
+    return UNKNOWN if share is None else f"{100 * share:.1f} %"
+
+
+def percent_range(interval: tuple[float, float] | None) -> str:
+    """An interval of shares as percentages.
+
+    >>> percent_range((0.05, 0.093)), percent_range(None)
+    ('5.0 to 9.3 %', '–')
+    """
+    return UNKNOWN if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the unit that suits them.
+
+    >>> duration(0.0031), duration(14.2), duration(287), duration(5400), duration(None)
+    ('3.1 ms', '14.2 s', '4 min 47 s', '1 h 30 min', '–')
+    """
+    if seconds is None:
+        return UNKNOWN
+    if seconds == 0:
+        return "0 s"
+    if seconds < 0.1:
+        return f"{significant(1000 * seconds)} ms"
+    if seconds < 100:
+        return f"{significant(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def count(number: int | None) -> str:
+    """A count with its thousands set apart.
+
+    >>> count(17520), count(None)
+    ('17,520', '–')
+    """
+    return UNKNOWN if number is None else f"{number:,}"

@@ -1,0 +1,210 @@
+"""The tables of the report: what the charts show, as text that can be sorted, copied and read aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lamina.report.formats import UNKNOWN, count, percent, significant
+from lamina.report.standings import Estimate, Standing, display_names, standings
+from lamina.study.verdict import Forecast, StudyRecord, Verdict
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell says, and the figure it sorts by; without a figure it sorts by its text."""
+
+    text: str
+    figure: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line; `marked` lines are set off, as the winner is."""
+
+    cells: tuple[Cell, ...]
+    marked: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A caption, column titles with their units, and lines; the first column names the line."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def leaderboard(record: StudyRecord) -> Table | None:
+    """Every network and baseline with its accuracy and its costs, best first."""
+    lines = standings(record)
+    if not lines:
+        return None
+    metric = record.metric
+    columns = (
+        "model",
+        f"{metric.name} test",
+        f"{metric.name} validation",
+        "train (s)",
+        "predict (ms)",
+        "step (µs)",
+        "parameters",
+        "memory (MB)",
+        "note",
+    )
+    rows = tuple(Row(_leaderboard_cells(line), marked=line.is_best) for line in lines)
+    caption = (
+        f"Leaderboard: {metric.name} ({metric.unit}, {metric.direction} is better), mean ± half its 95 % "
+        "interval over seeds"
+    )
+    return _without_empty_columns(Table(caption, columns, rows))
+
+
+def arms(record: StudyRecord, verdict: Verdict) -> Table | None:
+    """What one question compared."""
+    lines = {line.id: line for line in standings(record)}
+    shown = [lines[arm] for arm in verdict.arms]
+    if not shown:
+        return None
+    metric = record.metric
+    rows = tuple(
+        Row(
+            (
+                Cell(line.name),
+                _estimate(line.validation),
+                Cell(count(line.validation.seeds if line.validation else 0)),
+                _figure(line.train_s),
+                _figure(line.parameters, count(line.parameters)),
+                Cell(line.note or ""),
+            ),
+            marked=line.id == verdict.chosen,
+        )
+        for line in shown
+    )
+    columns = ("model", f"{metric.name} validation", "seeds", "train (s)", "parameters", "note")
+    return _without_empty_columns(Table("What was compared", columns, rows))
+
+
+def fit_quality(record: StudyRecord) -> Table | None:
+    """Where each model's curves end: losses, the gap between them, how often gradients were clipped."""
+    names = display_names(record)
+    rows = []
+    for candidate in record.candidates:
+        if not candidate.curves:
+            continue
+        train = _mean(curve.train[-1] for curve in candidate.curves if curve.train)
+        validation = _mean(curve.validation[-1] for curve in candidate.curves if curve.validation)
+        gap = None if train is None or validation is None else validation - train
+        epochs = max((curve.epochs[-1] for curve in candidate.curves if curve.epochs), default=None)
+        rows.append(
+            Row(
+                (
+                    Cell(names[candidate.id]),
+                    _figure(epochs, count(epochs)),
+                    _figure(train),
+                    _figure(validation),
+                    _figure(gap),
+                    _figure(candidate.clip_rate, percent(candidate.clip_rate)),
+                )
+            )
+        )
+    if not rows:
+        return None
+    columns = ("model", "epochs", "training loss", "validation loss", "gap", "updates clipped")
+    return _without_empty_columns(Table("Loss at the last epoch, mean over seeds", columns, tuple(rows)))
+
+
+def coverage(record: StudyRecord) -> Table | None:
+    """How far each shown forecast was off, and how much of the truth its 80 % interval held."""
+    if not record.figures.forecasts:
+        return None
+    rows = tuple(
+        Row(
+            (
+                Cell(forecast.series),
+                Cell(count(len(forecast.median))),
+                _figure(_mean(_misses(forecast))),
+                _figure(share := _share_inside(forecast), percent(share)),
+            )
+        )
+        for forecast in record.figures.forecasts
+    )
+    columns = ("series", "steps ahead", "mean absolute error", "truth inside the 80 % interval")
+    return Table("The forecasts shown", columns, rows)
+
+
+def recall(record: StudyRecord) -> Table | None:
+    """How many sequences of each class were found, and how many so named were right."""
+    found = record.figures.confusion
+    if found is None:
+        return None
+    rows = []
+    for i, name in enumerate(found.classes):
+        right, total = found.matrix[i][i], sum(found.matrix[i])
+        named = sum(row[i] for row in found.matrix)
+        rows.append(
+            Row(
+                (
+                    Cell(name),
+                    _figure(total, count(total)),
+                    _figure(share := right / total if total else None, percent(share)),
+                    _figure(precise := right / named if named else None, percent(precise)),
+                )
+            )
+        )
+    columns = ("class", "sequences", "found (recall)", "right when named (precision)")
+    return Table("Classes on the test rows", columns, tuple(rows))
+
+
+def _leaderboard_cells(line: Standing) -> tuple[Cell, ...]:
+    return (
+        Cell(line.name),
+        _estimate(line.test),
+        _estimate(line.validation),
+        _figure(line.train_s),
+        _figure(line.predict_ms),
+        _figure(line.step_us),
+        _figure(line.parameters, count(line.parameters)),
+        _figure(line.peak_mb),
+        Cell(line.note or ""),
+    )
+
+
+def _estimate(estimate: Estimate | None) -> Cell:
+    return Cell(UNKNOWN) if estimate is None else Cell(str(estimate), estimate.mean)
+
+
+def _figure(value: float | None, text: str | None = None) -> Cell:
+    return Cell(significant(value) if text is None else text, value)
+
+
+def _without_empty_columns(table: Table) -> Table:
+    """The table without columns that say nothing in any line."""
+    kept = [
+        i
+        for i in range(len(table.columns))
+        if any(row.cells[i].text not in {"", UNKNOWN} for row in table.rows)
+    ]
+    rows = tuple(Row(tuple(row.cells[i] for i in kept), row.marked) for row in table.rows)
+    return Table(table.caption, tuple(table.columns[i] for i in kept), rows)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _misses(forecast: Forecast) -> list[float]:
+    pairs = zip(forecast.truth, forecast.median, strict=True)
+    return [abs(truth - median) for truth, median in pairs if truth is not None and median is not None]
+
+
+def _share_inside(forecast: Forecast) -> float | None:
+    bounds: Sequence[tuple[float | None, ...]] = list(
+        zip(forecast.truth, forecast.lo_80, forecast.hi_80, strict=True)
+    )
+    return _mean(
+        float(low <= truth <= high)
+        for truth, low, high in bounds
+        if truth is not None and low is not None and high is not None
+    )

@@ -1,0 +1,299 @@
+"""Studies to report on, and a headless browser to open the reports in."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from lamina.study.verdict import (
+    Baseline,
+    Best,
+    Budget,
+    Candidate,
+    Check,
+    Confusion,
+    Curve,
+    Data,
+    Environment,
+    Figures,
+    Forecast,
+    Metric,
+    Residuals,
+    Score,
+    Settings,
+    StudyRecord,
+    Verdict,
+)
+
+SEEDS = 5
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Where Chromium is; installed with apt when it is missing."""
+    if shutil.which("chromium") is None:
+        subprocess.run("apt-get update && apt-get install -y chromium", shell=True, check=True, timeout=300)
+    path = shutil.which("chromium")
+    assert path is not None
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    quiet = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium_path, args=quiet)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def forecast_record() -> StudyRecord:
+    """A finished study of hourly traffic, with one collapsed candidate."""
+    rng = np.random.default_rng(0)
+    candidates = (
+        _candidate(rng, "lstm-1", "lstm ×1", score=0.66, layers=1, train_s=9, parameters=19_000),
+        _candidate(rng, "lstm-2", "lstm ×2", score=0.612, layers=2, train_s=14, parameters=52_000),
+        _candidate(rng, "lstm-3", "lstm ×3", score=0.611, layers=3, train_s=21, parameters=85_000),
+        Candidate(
+            id="lstm-4",
+            label="lstm ×4",
+            scores=tuple(Score(seed=i, validation=0.72 + 0.03 * i) for i in range(SEEDS)),
+            train_s=28,
+            parameters=118_000,
+            outcome="collapsed",
+            reason="2 of 5 seeds stayed at a constant",
+        ),
+        _candidate(
+            rng, "lstm-2-both", "lstm ×2, both", score=0.613, layers=2, train_s=25, parameters=131_000
+        ),
+        _candidate(rng, "gru-2", "gru ×2", score=0.618, layers=2, train_s=11, parameters=39_000),
+        _candidate(rng, "transformer", "transformer", score=0.63, layers=2, train_s=26, parameters=55_000),
+    )
+    baselines = (
+        Baseline(id="naive", label="naive", validation=1.42, test=1.45, train_s=0, predict_ms=0.01),
+        Baseline(
+            id="seasonal",
+            label="seasonal naive (168)",
+            validation=0.97,
+            test=0.98,
+            train_s=0,
+            predict_ms=0.02,
+        ),
+        Baseline(id="theta", label="AutoTheta", validation=0.93, test=0.95, train_s=1.4, predict_ms=11),
+        Baseline(id="lightgbm", label="LightGBM", validation=0.73, test=0.74, train_s=2.1, predict_ms=4),
+    )
+    return StudyRecord(
+        task="forecast",
+        metric=Metric(name="MASE", unit="ratio", direction="lower"),
+        data=Data(
+            path="data/traffic.csv",
+            rows=17_520,
+            series=1,
+            hash="9f2c61d0a7",
+            splits={"train": 12_264, "validation": 2_628, "test": 2_628},
+            target="cars",
+            horizon=24,
+            season=(24, 168),
+            notes=("31 values are missing and kept as missing.", "A window of 168 rows was chosen."),
+        ),
+        environment=Environment(
+            versions={"lamina": "0.1.0", "torch": "2.13.0"}, cpu="Zen 4", threads=2, backend="aten"
+        ),
+        budget=Budget(asked_s=300, used_s=287),
+        settings=Settings(
+            seed=0,
+            questions=("depth", "direction", "cell", "trivial"),
+            command="lamina study traffic.csv --time when --target cars --horizon 24",
+        ),
+        questions=_verdicts(),
+        candidates=candidates,
+        baselines=baselines,
+        best=Best(candidate="lstm-2", path="best"),
+        checks=(
+            Check(
+                code="leak",
+                outcome="warn",
+                evidence="correlation 0.998 at lag 24",
+                sentence="Column 'cars_tomorrow' equals the target 24 rows later: it looks like a leak.",
+            ),
+            Check(
+                code="calendar",
+                outcome="pass",
+                evidence="0 gaps of 17,519",
+                sentence="Time stamps are regular.",
+            ),
+        ),
+        figures=Figures(
+            forecasts=(_forecast(rng, "north gate", 0), _forecast(rng, "south gate", 40)),
+            residuals=Residuals(
+                mae_by_step=tuple(20 + 3 * math.sqrt(step) for step in range(1, 25)),
+                sample=tuple(rng.normal(2, 30, 2_000).tolist()),
+            ),
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def classify_record(forecast_record: StudyRecord) -> StudyRecord:
+    """A finished study of labelled sequences: accuracy, where higher is better, and a confusion matrix."""
+    return forecast_record.model_copy(
+        update={
+            "task": "classify",
+            "metric": Metric(name="accuracy", unit="share", direction="higher"),
+            "figures": Figures(
+                confusion=Confusion(
+                    classes=("walk", "run", "sit", "never seen"),
+                    matrix=((40, 3, 0, 0), (5, 31, 1, 0), (0, 0, 22, 0), (0, 0, 0, 0)),
+                )
+            ),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def empty_record(forecast_record: StudyRecord) -> StudyRecord:
+    """A study that was stopped before its first model."""
+    return _cut(forecast_record, baselines=(), checks=())
+
+
+@pytest.fixture(scope="session")
+def baselines_record(forecast_record: StudyRecord) -> StudyRecord:
+    """A study that was stopped after its baselines."""
+    return _cut(forecast_record)
+
+
+def _cut(record: StudyRecord, **parts: Any) -> StudyRecord:
+    empty = {"questions": (), "candidates": (), "best": None, "figures": Figures()}
+    return record.model_copy(update={**empty, **parts})
+
+
+def _verdicts() -> tuple[Verdict, ...]:
+    return (
+        Verdict(
+            id="depth",
+            answer=2,
+            status="decided",
+            sentence="2 layers. 7.1 % better than 1 (95 %: 5.0 to 9.3 %, 5 seeds). A third adds 0.2 % (-0.6 "
+            "to 1.1 %): no difference that matters, at 1.5 × the training time.",
+            effect=0.071,
+            interval=(0.05, 0.093),
+            n=5,
+            test="paired bootstrap over seeds and windows",
+            p=0.0012,
+            correction="Holm over 3 comparisons",
+            cost=1.5,
+            test_effect=0.068,
+            test_interval=(0.041, 0.09),
+            arms=("lstm-1", "lstm-2", "lstm-3", "lstm-4"),
+            chosen="lstm-2",
+        ),
+        Verdict(
+            id="direction",
+            answer="forward",
+            status="tie",
+            sentence="Forward is enough: both directions change 0.1 % (-0.7 to 0.9 %).",
+            effect=0.001,
+            interval=(-0.007, 0.009),
+            n=5,
+            arms=("lstm-2", "lstm-2-both"),
+            chosen="lstm-2",
+        ),
+        Verdict(
+            id="cell",
+            answer=None,
+            status="undecided",
+            sentence="Undecided between lstm and gru after 5 seeds (gru 0.6 % worse, -0.3 to 1.5 %).",
+            would_change="About 14 more seeds, 3 min, would tell.",
+            arms=("lstm-2", "gru-2"),
+        ),
+        Verdict(
+            id="trivial",
+            answer="yes",
+            status="decided",
+            sentence="Yes: 18 % better than the best trivial method (LightGBM on lags).",
+            effect=0.18,
+            interval=(0.15, 0.2),
+            n=5,
+            arms=("lstm-2", "lightgbm", "seasonal"),
+            chosen="lstm-2",
+        ),
+    )
+
+
+def _candidate(
+    rng: np.random.Generator,
+    id: str,
+    label: str,
+    *,
+    score: float,
+    layers: int,
+    train_s: float,
+    parameters: int,
+) -> Candidate:
+    wobble = rng.normal(0, 0.012, (SEEDS, 2))
+    epochs = np.arange(1, 26)
+    falling = 0.25 + 0.75 * np.exp(-epochs / 5)
+    return Candidate(
+        id=id,
+        label=label,
+        config={"cell": label.split(maxsplit=1)[0], "layers": layers},
+        parameters=parameters,
+        scores=tuple(
+            Score(seed=i, validation=score + wobble[i, 0], test=score + wobble[i, 1]) for i in range(SEEDS)
+        ),
+        train_s=train_s,
+        predict_ms=train_s / 15,
+        step_us=None if "both" in label or label == "transformer" else train_s / 2.5,
+        peak_mb=180 + parameters / 2_000,
+        curves=tuple(
+            Curve(
+                seed=i,
+                epochs=tuple(epochs.tolist()),
+                train=tuple((falling - 0.003 * epochs + rng.normal(0, 0.01, 25)).tolist()),
+                validation=tuple((falling + 0.06 + 0.002 * epochs + rng.normal(0, 0.015, 25)).tolist()),
+            )
+            for i in range(3)
+        ),
+        gradient_norms={
+            f"layer {layer}": tuple((0.8 / layer * np.exp(-epochs / 12)).tolist())
+            for layer in range(1, layers + 1)
+        },
+        clip_rate=0.034,
+    )
+
+
+def _forecast(rng: np.random.Generator, series: str, offset: float) -> Forecast:
+    start = datetime(2026, 3, 2)
+    hours = np.arange(96)
+    level = 800 + offset + 300 * np.sin(hours * math.tau / 24)
+    truth = level + rng.normal(0, 25, 96)
+    width = 30 + 6 * np.sqrt(np.arange(1, 25))
+    median = level[72:] + rng.normal(0, 8, 24)
+    return Forecast(
+        series=series,
+        time=tuple((start + timedelta(hours=int(hour))).isoformat() for hour in hours),
+        history=tuple(truth[:72].tolist()),
+        truth=tuple(truth[72:].tolist()),
+        median=tuple(median.tolist()),
+        lo_80=tuple((median - width).tolist()),
+        hi_80=tuple((median + width).tolist()),
+        lo_95=tuple((median - 1.6 * width).tolist()),
+        hi_95=tuple((median + 1.6 * width).tolist()),
+    )

@@ -1,0 +1,255 @@
+"""The report, opened from disk in a headless browser."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from lamina.report.render import page as html_page
+from lamina.report.render import render
+from lamina.study.verdict import Candidate, Check, Confusion, Data, Figures, StudyRecord
+
+Opener = Callable[..., Page]
+
+# Marks that carry data; axes, grids and legends are of other classes.
+MARKS = "g.mark-symbol:not(.role-legend-symbol) > *, g.mark-line > *, g.mark-area > *, g.mark-rect > *"
+
+
+@pytest.fixture
+def open_report(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
+    """Render a record, open the file, wait for its charts; afterwards nothing may have gone wrong."""
+    faults: list[str] = []
+    requests: list[str] = []
+    contexts = []
+
+    def open_(record: StudyRecord, *, width: int = 1280, dark: bool = False) -> Page:
+        path = tmp_path / "report.html"
+        render(record, path)
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "console", lambda said: faults.append(said.text) if said.type in {"error", "warning"} else None
+        )
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(path.as_uri())
+        page.wait_for_function("document.querySelector('.chart:not([data-drawn])') === null")
+        requests.remove(path.as_uri())
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert faults == []
+    assert [url for url in requests if not url.startswith("data:")] == []
+
+
+def marks_by_chart(page: Page) -> dict[str, int]:
+    """Element id of each chart to the number of marks it drew inside its axes."""
+    count: dict[str, int] = page.evaluate(
+        """marks => Object.fromEntries([...document.querySelectorAll('.chart')].map(chart =>
+            [chart.id, [...chart.querySelectorAll(marks)].filter(mark =>
+                !mark.closest('.role-legend') && mark.getBoundingClientRect().width
+                    + mark.getBoundingClientRect().height > 0).length]))""",
+        MARKS,
+    )
+    return count
+
+
+def test_every_chart_of_a_forecast_study_draws_its_marks(
+    open_report: Opener, forecast_record: StudyRecord
+) -> None:
+    drawn = marks_by_chart(open_report(forecast_record))
+    at_least = {
+        "figure-scores-depth": 4 * 5 + 4,  # a dot a seed, a diamond a mean
+        "figure-costs-depth": 4,
+        "figure-scores-direction": 2 * 5 + 2,
+        "figure-costs-direction": 2,
+        "figure-scores-cell": 2 * 5 + 2,
+        "figure-costs-cell": 2,
+        "figure-scores-trivial": 5 + 3,
+        "figure-costs-trivial": 1,
+        "figure-cost": 6 + 4,  # the collapsed candidate has no test score
+        "figure-curves": 2 * 3 + 2 + 1,  # a line a seed and part, a mean a part, the gap
+        "figure-norms": 2,
+        "figure-forecasts": 2 + 2,
+        "figure-steps": 1,
+        "figure-histogram": 20,
+    }
+    assert set(drawn) == set(at_least)
+    assert {name: count for name, count in drawn.items() if count < at_least[name]} == {}
+
+
+def test_every_chart_of_a_classification_study_draws_its_marks(
+    open_report: Opener, classify_record: StudyRecord
+) -> None:
+    page = open_report(classify_record)
+    drawn = marks_by_chart(page)
+    assert drawn["figure-confusion"] == 16
+    assert min(drawn.values()) > 0
+    assert page.locator("#classes tbody tr").nth(1).inner_text().split("\t") == [
+        "run",
+        "37",
+        "83.8 %",
+        "91.2 %",
+    ]
+
+
+def test_the_verdict_comes_first_and_is_the_largest_text(
+    open_report: Opener, forecast_record: StudyRecord
+) -> None:
+    page = open_report(forecast_record)
+    lead = page.locator("main p").first
+    assert lead.inner_text() == "2 layers."
+    largest = page.evaluate(
+        """() => {
+            const size = element => parseFloat(getComputedStyle(element).fontSize);
+            return [...document.querySelectorAll('main *')].sort((a, b) => size(b) - size(a))[0].innerText;
+        }"""
+    )
+    assert largest == "2 layers."
+    assert "cars_tomorrow" in page.locator("#verdict .notice").inner_text()
+
+
+def test_columns_sort_by_figure_both_ways_with_unknown_last(
+    open_report: Opener, forecast_record: StudyRecord
+) -> None:
+    page = open_report(forecast_record)
+    heading = page.locator("#leaderboard th", has_text="train (s)")
+    column = heading.evaluate("cell => cell.cellIndex")
+
+    def shown() -> list[str]:
+        return page.locator(f"#leaderboard tbody tr > :nth-child({column + 1})").all_inner_texts()
+
+    heading.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert shown() == sorted(shown(), key=float)
+    assert float(shown()[-1]) == 28.0
+    assert heading.get_attribute("aria-sort") == "ascending"
+    page.keyboard.press("Enter")
+    assert shown() == sorted(shown(), key=float, reverse=True)
+    step = page.locator("#leaderboard th", has_text="step (µs)")
+    for _ in range(2):
+        step.locator("button").click()
+        column = step.evaluate("cell => cell.cellIndex")
+        assert shown()[-7:] == ["–"] * 7
+    assert heading.get_attribute("aria-sort") is None
+
+
+def test_another_series_and_model_can_be_chosen(open_report: Opener, forecast_record: StudyRecord) -> None:
+    page = open_report(forecast_record)
+    line = page.locator("#figure-forecasts g.mark-line path").first
+    before = line.get_attribute("d")
+    page.locator("#figure-forecasts select").select_option(label="south gate")
+    page.wait_for_function(
+        "before => document.querySelector('#figure-forecasts g.mark-line path').getAttribute('d') !== before",
+        arg=before,
+    )
+    page.locator("#figure-norms select").select_option(label="lstm ×3")
+    page.wait_for_function("document.querySelectorAll('#figure-norms g.mark-line path').length >= 3")
+    page.locator("#figure-norms select").select_option(label="lstm ×1")
+    page.wait_for_function("document.querySelectorAll('#figure-norms .role-legend-symbol path').length >= 1")
+
+
+@pytest.mark.parametrize(("fixture", "charts"), [("empty_record", 0), ("baselines_record", 1)])
+def test_an_interrupted_study_still_has_a_report(
+    fixture: str, charts: int, open_report: Opener, request: pytest.FixtureRequest
+) -> None:
+    page = open_report(request.getfixturevalue(fixture))
+    assert page.locator(".lead").inner_text() == "No question has been answered."
+    assert len(marks_by_chart(page)) == charts
+    assert page.locator("h2", has_text="Data and settings").is_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_fits_its_window(
+    width: int, dark: bool, open_report: Opener, forecast_record: StudyRecord
+) -> None:
+    page = open_report(forecast_record, width=width, dark=dark)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll('.chart svg')].filter(svg =>
+            svg.getBoundingClientRect().right > svg.closest('section').getBoundingClientRect().right)
+            .map(svg => svg.closest('.chart').id)"""
+    )
+    assert wide == []
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == ("rgb(18, 20, 23)" if dark else "rgb(251, 251, 250)")
+    if folder := os.environ.get("LAMINA_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/report-{width}{'-dark' if dark else ''}.png", full_page=True)
+
+
+def test_every_chart_says_what_it_shows(open_report: Opener, forecast_record: StudyRecord) -> None:
+    page = open_report(forecast_record)
+    labels = page.locator(".chart").evaluate_all("charts => charts.map(chart => chart.ariaLabel)")
+    assert all(len(label) > 40 for label in labels)
+    assert labels[1].startswith("Mean training time of a seed: lstm ×1 9 s, lstm ×2 14 s")
+    texts = page.locator(".chart .role-axis-title text").all_text_contents()
+    assert [title for title in texts if "(" not in title and title != "steps ahead"] == []
+
+
+def test_text_from_the_data_is_never_markup(open_report: Opener, forecast_record: StudyRecord) -> None:
+    evil = "</script><script>window.pwned=1</script><img src=x onerror='window.pwned=1'>\"'<!--"
+    data = forecast_record.data.model_dump() | {"path": evil, "target": evil, "notes": (evil,)}
+    candidates = tuple(
+        Candidate.model_validate(
+            candidate.model_dump() | {"label": evil, "gradient_norms": {evil: (1.0, 0.5)}, "reason": evil}
+        )
+        for candidate in forecast_record.candidates
+    )
+    questions = tuple(
+        verdict.model_copy(update={"sentence": evil, "answer": evil}) for verdict in forecast_record.questions
+    )
+    forecasts = tuple(
+        forecast.model_copy(update={"series": evil}) for forecast in forecast_record.figures.forecasts
+    )
+    record = forecast_record.model_copy(
+        update={
+            "data": Data.model_validate(data),
+            "candidates": candidates,
+            "questions": questions,
+            "checks": (Check(code="leak", outcome="fail", evidence=evil, sentence=evil),),
+            "figures": Figures(
+                forecasts=forecasts, confusion=Confusion(classes=(evil, "b"), matrix=((1, 0), (0, 1)))
+            ),
+        }
+    )
+    page = open_report(record)
+    assert page.evaluate("window.pwned === undefined")
+    assert page.locator("img").count() == 0
+    assert page.locator(".lead").inner_text() == evil
+    assert page.locator("script").count() == 2 + page.locator(".chart").count()
+    page.locator("#figure-cost g.mark-symbol path").first.hover(force=True)
+    page.locator("#vg-tooltip-element.visible").wait_for()
+    assert page.evaluate("window.pwned === undefined")
+    assert page.locator("img").count() == 0
+
+
+def test_a_script_that_got_in_would_not_run(
+    browser: Browser, tmp_path: Path, forecast_record: StudyRecord
+) -> None:
+    text = html_page(forecast_record).replace("</h1>", "</h1><script>window.pwned = 1</script>", 1)
+    path = tmp_path / "tampered.html"
+    path.write_text(text, encoding="utf-8")
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(path.as_uri())
+    assert page.evaluate("window.pwned === undefined")
+    context.close()
+
+
+def test_the_file_is_small_and_written_whole(tmp_path: Path, forecast_record: StudyRecord) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("an older report")
+    render(forecast_record, path)
+    assert 900_000 < path.stat().st_size < 3_000_000
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
