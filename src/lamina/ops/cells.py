@@ -41,6 +41,8 @@ class Cell(ABC):
     states: ClassVar[tuple[str, ...]]
     """``states[0]`` is the output and is fed back through R."""
     extra: ClassVar[Mapping[str, Extra]] = MappingProxyType({})
+    biased: ClassVar[bool] = True
+    """Whether the scan's biases b and c say anything that ``extra`` does not."""
     keep_gate: ClassVar[str | None] = None
     """The gate that at 1 leaves the memory as it was, if there is one."""
     write_gate: ClassVar[str | None] = None
@@ -176,6 +178,7 @@ class LayerNormLSTM(Cell):
             "shift_c": Extra(rows=1, initial=0.0),
         }
     )
+    biased = False
     keep_gate = LSTM.keep_gate
     write_gate = LSTM.write_gate
 
@@ -210,6 +213,7 @@ class LayerNormGRU(Cell):
             "shift": Extra(rows=3, initial=0.0),
         }
     )
+    biased = False
     keep_gate = GRU.keep_gate
 
     @staticmethod

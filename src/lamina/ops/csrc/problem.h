@@ -1,0 +1,117 @@
+// What a kernel is asked to compute: plain data, shared by every instruction-set unit.
+//
+// No function in this header has a body. Units are compiled with different processor flags, and the
+// linker keeps one copy of an inline function: it could keep the one that this processor cannot run.
+#pragma once
+#include <cstdint>
+
+namespace lamina {
+
+using Size = std::int64_t;
+
+enum class Cell : int { tanh, relu, lstm, gru, layer_norm_lstm, layer_norm_gru };
+
+// How a cell lays out one saved step of one row: `blocks` blocks of padded hidden units, of which the
+// input product fills [w_first, w_first + gates) and the recurrent product [r_first, r_first + gates).
+// Where the two ranges overlap the products add up. w_order and r_order give the torch gate of each block:
+// the GRU keeps n, r, z, (R h + c)_n, so that both of its ranges are contiguous.
+struct CellShape {
+  int gates, blocks, w_first, r_first;
+  bool memory;      // has a second state c, saved behind the blocks
+  bool normalised;  // has layer-norm gains, and saves its statistics behind the memory
+  int w_order[4], r_order[4];
+  int extra_rows[5];  // rows of each parameter of the cell's own, in the order of Cell.extra
+};
+
+constexpr Size kStatistics = 16;  // room for the reciprocal deviations of 8 blocks, and two numbers for c
+
+// One direction of one layer. Every array is contiguous; a null pointer means "absent".
+template <class T>
+struct Problem {
+  Cell cell = Cell::lstm;
+  Size batch = 0, time = 0, features = 0, hidden = 0;
+  bool reverse = false;
+  bool training = false;                 // keep in `saved` what backward needs
+  const Size* lengths = nullptr;         // (batch)
+  const T* x = nullptr;                  // (batch, time, features)
+  const T *w = nullptr, *r = nullptr;    // (gates * hidden, features), (gates * hidden, hidden)
+  const T *b = nullptr, *c = nullptr;    // (gates * hidden)
+  const T *h0 = nullptr, *c0 = nullptr;  // (batch, hidden)
+  const T* extra[5] = {};                // (extra_rows, hidden)
+  const T* recurrent_mask = nullptr;     // (batch, hidden)
+  const std::uint8_t *keep_h = nullptr, *keep_c = nullptr;  // (batch, time, hidden), zoneout masks
+  T rate_h = 0, rate_c = 0;                                 // zoneout rates, where there are no masks
+  T* y = nullptr;                                           // (batch, time, hidden)
+  T *hn = nullptr, *cn = nullptr;                           // (batch, hidden)
+  T* saved = nullptr;                                       // (sum of lengths, saved width)
+
+  // Gradients that come in (null is zero) and that go out (null is not wanted).
+  const T *dy = nullptr, *dhn = nullptr, *dcn = nullptr;
+  T *dx = nullptr, *dw = nullptr, *dr = nullptr, *db = nullptr, *dc = nullptr;
+  T *dh0 = nullptr, *dc0 = nullptr;
+  T* dextra[5] = {};
+};
+
+// A group of rows that walks through time together, longest first, so that the rows still running at a
+// step are always the first ones. Its saved steps are packed: step s of row j is number offset[s] + j.
+struct Block {
+  Size rows, steps;
+  const Size* row;     // (rows) index into the batch
+  const Size* length;  // (rows)
+  const Size* offset;  // (steps + 1) valid steps of the block before step s
+  Size first;          // number of valid steps in the blocks before this one
+};
+
+// Weights rearranged into panels of columns, [panel][depth][columns], zero where the sizes are padded.
+template <class T>
+struct Packed {
+  T *w, *r;  // forward: one run of panels a gate; backward: panels over features and over hidden units
+  T* bias;   // (blocks, padded hidden)
+  T* extra;  // (sum of extra_rows, padded hidden)
+  T* valid;  // (padded hidden) 1 for a hidden unit, 0 for padding
+};
+
+// Gradients of the weights that one block contributes, padded as Packed is.
+template <class T>
+struct WeightGradients {
+  T *w, *r;  // (gates, padded hidden, padded features) and (gates, padded hidden, padded hidden)
+  T* bias;   // (blocks, padded hidden)
+  T* extra;  // (sum of extra_rows, padded hidden)
+};
+
+// Where the threads that share a block meet.
+class Barrier {
+ public:
+  explicit Barrier(int members);
+  void wait();  // spins, then yields; returns when all members have called it
+
+ private:
+  int members_, waiting_ = 0, round_ = 0;
+};
+
+// One thread's part in one block: it owns the units of its share, of every row.
+template <class T>
+struct Share {
+  const Problem<T>* problem;
+  const CellShape* shape;
+  const Packed<T>* packed;
+  const Block* block;
+  int member, members;
+  Barrier* barrier;
+  T* scratch;  // forward_scratch or backward_scratch numbers, shared by the members
+  WeightGradients<T> gradients;
+};
+
+// The entry points of one instruction set.
+template <class T>
+struct Kernels {
+  Size columns;  // of a panel; hidden units and features are padded to a multiple of it
+  Size (*forward_scratch)(const Problem<T>&, const CellShape&, const Block&);
+  Size (*backward_scratch)(const Problem<T>&, const CellShape&, const Block&, int members);
+  void (*pack_forward)(const Problem<T>&, const CellShape&, const Packed<T>&, int member, int members);
+  void (*pack_backward)(const Problem<T>&, const CellShape&, const Packed<T>&, int member, int members);
+  void (*forward)(const Share<T>&);
+  void (*backward)(const Share<T>&);
+};
+
+}  // namespace lamina
