@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from lamina.study.cost import MANY, count_parameters, measure, median_ms, predict_cost
+
+
+def test_median_ignores_one_slow_call() -> None:
+    pauses = iter([0.0, 0.002, 0.2, 0.002])
+    assert median_ms(lambda: time.sleep(next(pauses)), max_repeats=3) == pytest.approx(2.0, abs=8.0)
+
+
+def test_a_slow_call_is_timed_once_after_its_warm_up() -> None:
+    calls: list[int] = []
+
+    def call() -> None:
+        calls.append(1)
+        time.sleep(0.02)
+
+    median_ms(call, budget_s=0.01)
+    assert len(calls) == 2
+
+
+def test_predict_is_called_for_one_and_for_many() -> None:
+    sizes: set[int] = set()
+
+    def predict(n: int) -> None:
+        sizes.add(n)
+        time.sleep(0.001 if n == 1 else 0.01)
+
+    cost = predict_cost(predict, budget_s=0.1)
+    assert sizes == {1, MANY}
+    assert cost.single_ms < cost.many_ms
+
+
+def test_peak_memory_sees_what_was_freed_again() -> None:
+    size = 64 * 1024 * 1024
+
+    def allocate() -> int:
+        block = np.ones(size, np.uint8)
+        time.sleep(0.05)
+        return int(block[-1])
+
+    measured = measure(allocate)
+    assert measured.result == 1
+    assert measured.growth_bytes >= 0.9 * size
+    assert measured.peak_bytes >= measured.growth_bytes
+    assert measured.seconds >= 0.05
+
+
+def test_an_error_of_the_call_is_passed_on_and_the_sampler_ends() -> None:
+    def fail() -> None:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        measure(fail)
+
+
+def test_parameters_of_an_lstm_by_hand() -> None:
+    module = torch.nn.LSTM(3, 5)
+    assert count_parameters(module) == 4 * 5 * (3 + 5 + 2)
+
+
+def test_frozen_and_shared_parameters_count_as_they_train() -> None:
+    first, second = torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)
+    second.weight = first.weight
+    second.bias.requires_grad_(False)
+    assert count_parameters(torch.nn.Sequential(first, second)) == 16 + 4

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lamina.errors import ConfigError
+from lamina.study.decide import Arm, Layout, compare, compare_all, decide
+
+BLOCK = 8
+N_WINDOWS = 160
+ONE_SERIES = Layout(np.zeros(N_WINDOWS, np.int64), BLOCK)
+
+
+def simulate(
+    rng: np.random.Generator,
+    means: list[float],
+    *,
+    n_seeds: int = 6,
+    seed_sd: float = 0.03,
+    window_sd: float = 0.15,
+) -> list[NDArray[np.float64]]:
+    """Scores (seeds, windows) with windows hard for all arms, windows hard for one, and luck of a seed.
+
+    Every fourth window overlaps its neighbours: noise is a moving average over BLOCK / 2 windows.
+    """
+
+    def smooth(size: tuple[int, ...]) -> NDArray[np.float64]:
+        noise = rng.normal(size=(*size[:-1], size[-1] + BLOCK // 2 - 1))
+        total = np.cumsum(np.concatenate([np.zeros((*size[:-1], 1)), noise], axis=-1), axis=-1)
+        smoothed: NDArray[np.float64] = total[..., BLOCK // 2 :] - total[..., : -(BLOCK // 2)]
+        return smoothed / math.sqrt(BLOCK // 2)
+
+    shared = 0.3 * smooth((N_WINDOWS,))
+    return [
+        mean
+        + shared
+        + window_sd * smooth((N_WINDOWS,))
+        + seed_sd * rng.normal(size=(n_seeds, 1))
+        + 0.1 * rng.normal(size=(n_seeds, N_WINDOWS))
+        for mean in means
+    ]
+
+
+def arms_of(scores: list[NDArray[np.float64]], names: str = "1234", train_s: float = 10.0) -> list[Arm]:
+    return [
+        Arm(name, rows, train_s=train_s * (i + 1), predict_ms=float(i + 1))
+        for i, (name, rows) in enumerate(zip(names, scores, strict=False))
+    ]
+
+
+def test_equal_arms_are_called_different_in_at_most_five_percent() -> None:
+    rng = np.random.default_rng(1)
+    claims = 0
+    for trial in range(300):
+        found = compare_all(arms_of(simulate(rng, [1.0] * 3)), ONE_SERIES, draws=300, seed=trial)
+        claims += any(one.relation in {"better", "worse"} for one in found)
+    # 15 expected at most; 24 is the 99 % point of a binomial with 300 trials of 5 %
+    assert claims <= 24
+
+
+def test_interval_of_the_effect_covers_the_truth() -> None:
+    rng = np.random.default_rng(2)
+    covered = 0
+    for trial in range(300):
+        a, b = arms_of(simulate(rng, [1.0, 0.9], n_seeds=5))
+        interval = compare(a, b, ONE_SERIES, draws=300, seed=trial).interval
+        assert interval is not None
+        covered += interval[0] <= 0.1 <= interval[1]
+    assert 0.90 <= covered / 300 <= 0.99
+
+
+def test_interval_covers_the_truth_with_many_series_and_three_seeds() -> None:
+    rng = np.random.default_rng(3)
+    layout = Layout(np.repeat(np.arange(40), 3), 1)
+    covered = 0
+    for trial in range(300):
+        difference = np.repeat(rng.normal(0.1, 0.3, size=40), 3)
+        common = np.repeat(rng.gamma(20, 0.05, size=40), 3)
+        luck = 0.02 * rng.normal(size=(2, 3, 1))
+        a, b = arms_of([common + luck[0], common - difference + luck[1]])
+        interval = compare(a, b, layout, draws=300, seed=trial).interval
+        assert interval is not None
+        covered += interval[0] <= 0.1 <= interval[1]
+    assert 0.90 <= covered / 300 <= 0.99
+
+
+def test_planted_depth_is_found() -> None:
+    rng = np.random.default_rng(4)
+    right = 0
+    for trial in range(20):
+        scores = simulate(rng, [1.0, 0.9, 0.9, 0.9], seed_sd=0.005, window_sd=0.01)
+        decision = decide("depth", arms_of(scores), ONE_SERIES, draws=300, seed=trial, rope=0.02)
+        right += decision.answer == "2"
+    assert right >= 18
+
+
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_two_noisy_seeds_are_not_enough_evidence(n_seeds: int) -> None:
+    scores = simulate(np.random.default_rng(5), [1.0, 0.98], n_seeds=n_seeds, seed_sd=0.05)
+    decision = decide("cell", arms_of(scores, "gl"), ONE_SERIES)
+    assert decision.status == "undecided"
+    assert decision.sentence.startswith("undecided between g and l after ")
+    assert decision.would_change
+
+
+def test_one_seed_gives_no_interval_and_asks_for_more() -> None:
+    a, b = arms_of(simulate(np.random.default_rng(5), [1.0, 0.5], n_seeds=1))
+    one = compare(a, b, ONE_SERIES)
+    assert (one.interval, one.p, one.relation, one.more_seeds) == (None, 1.0, "unclear", 2)
+    assert one.effect == pytest.approx(0.5, abs=0.1)
+
+
+def test_one_block_of_windows_gives_no_interval_and_no_seeds_would_help() -> None:
+    a, b = arms_of(simulate(np.random.default_rng(6), [1.0, 0.5]))
+    one = compare(a, b, Layout(ONE_SERIES.series, N_WINDOWS))
+    assert (one.interval, one.more_seeds) == (None, None)
+
+
+def test_a_deterministic_arm_needs_one_row_only() -> None:
+    model, naive = simulate(np.random.default_rng(7), [0.82, 1.0])
+    arms = [Arm("LightGBM", naive[:1], deterministic=True), Arm("lstm ×2", model)]
+    decision = decide("trivial", arms, ONE_SERIES)
+    assert decision.status == "decided"
+    assert decision.sentence.startswith("yes: 1")
+    assert " better than the best trivial method, LightGBM (95 %: " in decision.sentence
+    assert decision.n == 6
+
+
+def test_nothing_beats_naive_is_an_answer() -> None:
+    model, naive = simulate(np.random.default_rng(8), [1.2, 1.0], seed_sd=0.01)
+    decision = decide(
+        "trivial", [Arm("naive", naive[:1], deterministic=True), Arm("lstm", model)], ONE_SERIES
+    )
+    assert (decision.answer, decision.status) == ("naive", "decided")
+    assert decision.sentence.startswith("no: nothing beats naive; lstm is ")
+    assert decision.effect > 0.1
+
+
+def test_effect_and_interval_by_hand() -> None:
+    # two seeds and no spread between windows: the standard error is that of the seeds alone
+    a = Arm("a", np.array([[2.0], [2.2]]).repeat(40, axis=1))
+    b = Arm("b", np.array([[1.0], [1.1]]).repeat(40, axis=1))
+    one = compare(a, b, Layout(np.zeros(40, np.int64), 4))
+    assert one.effect == pytest.approx(0.5)
+    error = math.hypot(0.5 * 0.1, 0.05) / 2.1  # both arms, relative to a
+    assert one.p == pytest.approx(2 * _student_tail_2(0.5 / error), rel=1e-6)
+
+
+def _student_tail_2(t: float) -> float:
+    """P(T > t) with two degrees of freedom, in closed form."""
+    return 0.5 * (1 - t / math.sqrt(2 + t * t))
+
+
+def test_higher_is_better_turns_the_sign() -> None:
+    a, b = arms_of(simulate(np.random.default_rng(9), [0.8, 0.9]))
+    lower = compare(a, b, ONE_SERIES)
+    higher = compare(a, b, ONE_SERIES, higher_is_better=True)
+    assert higher.effect == pytest.approx(-lower.effect)
+    assert higher.interval is not None
+    assert lower.interval is not None
+    assert higher.interval == pytest.approx((-lower.interval[1], -lower.interval[0]))
+
+
+def test_identical_scores_are_the_same() -> None:
+    rows = simulate(np.random.default_rng(10), [1.0])[0]
+    one = compare(Arm("a", rows[:1], deterministic=True), Arm("b", rows[:1], deterministic=True), ONE_SERIES)
+    assert (one.effect, one.interval, one.relation) == (0.0, (0.0, 0.0), "same")
+
+
+def test_windows_that_one_arm_did_not_evaluate_are_left_out_for_all() -> None:
+    a, b = simulate(np.random.default_rng(11), [1.0, 0.9])
+    a[:, 100:] = np.nan
+    b[:, 100:] = 1e9
+    one = compare(Arm("a", a), Arm("b", b), ONE_SERIES)
+    assert one.n_windows == 100
+    assert abs(one.effect - 0.1) < 0.1
+
+
+def test_more_seeds_is_what_then_tells() -> None:
+    luck = np.tile([-0.03, 0.0, 0.03], 20)[:, None]
+    a, b = (mean + luck + np.zeros((1, N_WINDOWS)) for mean in (1.0, 0.97))
+    few = compare(Arm("a", a[:3]), Arm("b", b[:3]), ONE_SERIES)
+    assert few.relation == "unclear"
+    # 1.96 sqrt(0.03^2 (1 + 0.97^2) / n) < 0.03 from n = 7.5 on
+    assert few.more_seeds == 8 - 3
+    enough = 3 * few.more_seeds
+    assert compare(Arm("a", a[:enough]), Arm("b", b[:enough]), ONE_SERIES).relation == "better"
+
+
+def test_depth_sentence_reads_as_designed() -> None:
+    scores = simulate(np.random.default_rng(13), [1.0, 0.9, 0.9], n_seeds=9, seed_sd=0.0005, window_sd=0.001)
+    arms = [
+        *arms_of(scores),
+        Arm("4", np.empty((0, N_WINDOWS)), collapsed=9),
+    ]
+    decision = decide("depth", arms, ONE_SERIES, rope=0.02)
+    assert (decision.answer, decision.status, decision.rival) == ("2", "decided", "1")
+    assert decision.sentence.startswith("2 layers. 8.9 % better than 1 (95 %: ")
+    assert ", 9 seeds). A third " in decision.sentence
+    assert "): no difference that matters, at 1.5 × the training time." in decision.sentence
+    assert decision.sentence.endswith(" Depth 4 failed to train in 9 of 9 seeds.")
+    assert decision.collapsed == {"4": 9}
+    assert decision.cost == pytest.approx(2.0)
+    assert decision.correction == "Holm, 3 comparisons"
+
+
+def test_a_tie_names_the_simplest() -> None:
+    scores = simulate(np.random.default_rng(14), [1.0, 1.0], n_seeds=9, seed_sd=0.001, window_sd=0.002)
+    arms = arms_of(scores, "fb")
+    decision = decide("direction", arms, ONE_SERIES, rope=0.02)
+    assert (decision.answer, decision.status) == ("f", "tie")
+    assert decision.sentence.startswith("f is enough: b changes ")
+
+
+def test_a_worse_rival_is_told_with_its_latency() -> None:
+    scores = simulate(np.random.default_rng(15), [1.0, 1.2], n_seeds=9, seed_sd=0.001, window_sd=0.01)
+    lstm, transformer = arms_of(scores, "lt")
+    decision = decide("transformer", [lstm, transformer], ONE_SERIES)
+    assert decision.sentence.startswith("l is enough: t is ")
+    assert decision.sentence.endswith("2.0 × slower to predict.")
+
+
+def test_independent_cases_of_a_classifier() -> None:
+    rng = np.random.default_rng(16)
+    hits = [(rng.random((6, 500)) < rate).astype(np.float64) for rate in (0.8, 0.9)]
+    one = compare(Arm("a", hits[0]), Arm("b", hits[1]), Layout(np.arange(500), 1), higher_is_better=True)
+    assert one.relation == "better"
+    assert one.effect == pytest.approx(0.125, abs=0.03)
+
+
+def test_two_thousand_draws_on_nine_seeds_take_less_than_a_third_of_a_second() -> None:
+    rng = np.random.default_rng(17)
+    a, b = (Arm(name, rng.gamma(4.0, size=(9, 2_000))) for name in "ab")
+    layout = Layout(np.zeros(2_000, np.int64), 24)
+    durations = []
+    for _ in range(3):
+        begin = time.process_time()
+        compare(a, b, layout, draws=2_000)
+        durations.append(time.process_time() - begin)
+    # 0.12 s of processor time on one core of the machine in design.md; the bound is the contract
+    assert min(durations) < 0.3
+
+
+def test_arms_on_other_windows_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"with 160 windows.*'b' has shape \(6, 10\)"):
+        compare(Arm("a", np.ones((6, 160))), Arm("b", np.ones((6, 10))), ONE_SERIES)
+
+
+def test_no_shared_window_is_refused() -> None:
+    a, b = np.ones((2, 160)), np.ones((2, 160))
+    a[:, :80], b[:, 80:] = np.nan, np.nan
+    with pytest.raises(ConfigError, match="share none of 160"):
+        compare(Arm("a", a), Arm("b", b), ONE_SERIES)
+
+
+def test_a_single_arm_that_trained_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least two candidates that trained"):
+        decide("cell", [Arm("a", np.ones((2, 160))), Arm("b", np.empty((0, 160)), collapsed=3)], ONE_SERIES)
+
+
+def test_holm_correction_against_a_hand_sum() -> None:
+    arms = arms_of(simulate(np.random.default_rng(18), [1.0, 0.98, 0.95]))
+    found = sorted(compare_all(arms, ONE_SERIES), key=lambda one: one.p)
+    first, second, third = (one.p for one in found)
+    stepped = [3 * first, max(3 * first, 2 * second), max(3 * first, 2 * second, third)]
+    assert [one.p_holm for one in found] == pytest.approx([min(p, 1.0) for p in stepped])
+
+
+def test_same_seed_gives_the_same_numbers() -> None:
+    a, b = arms_of(simulate(np.random.default_rng(19), [1.0, 0.9]))
+    assert compare(a, b, ONE_SERIES, seed=3) == compare(a, b, ONE_SERIES, seed=3)
