@@ -31,6 +31,7 @@ ZONED_FORMATS = (
     "%Y-%m-%d %H:%M%#z",
     "%Y-%m-%dT%H:%M%#z",
 )
+SAMPLE_ROWS = 10_000
 CSV_SUFFIXES = (".csv", ".csv.gz")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 
@@ -193,7 +194,7 @@ def column_names(source: Any) -> list[str]:
     if isinstance(source, str | Path):
         path = existing_file(source)
         with _reading(path):
-            return _scan(path, text=()).collect_schema().names()
+            return _scan(path, text=(), sample_rows=1).collect_schema().names()
     return list(_native(source).collect_schema().names())
 
 
@@ -211,7 +212,7 @@ def read_sheet(source: Any, *, columns: Sequence[str], text: Collection[str] = (
     if isinstance(source, str | Path):
         path = existing_file(source)
         with _reading(path):
-            frame = _scan(path, text=text).select(columns).collect()
+            frame = _collect(path, columns, text)
         sheet = Sheet(frame, path.name, None if _is_parquet(path) else 2)
     else:
         native = _native(source).select(*columns)
@@ -259,7 +260,16 @@ class _reading:
             ) from error
 
 
-def _scan(path: Path, *, text: Collection[str]) -> pl.LazyFrame:
+def _collect(path: Path, columns: Sequence[str], text: Collection[str]) -> pl.DataFrame:
+    try:
+        return _scan(path, text=text, sample_rows=SAMPLE_ROWS).select(columns).collect()
+    except pl.exceptions.ComputeError:
+        # A later row is of another type than the sample (a first decimal point, or text): let every row
+        # decide, which reads the file twice.
+        return _scan(path, text=text, sample_rows=None).select(columns).collect()
+
+
+def _scan(path: Path, *, text: Collection[str], sample_rows: int | None) -> pl.LazyFrame:
     if _is_parquet(path):
         return pl.scan_parquet(path)
     if not path.name.endswith(CSV_SUFFIXES):
@@ -267,11 +277,10 @@ def _scan(path: Path, *, text: Collection[str]) -> pl.LazyFrame:
             f"a table is a file ending in {', '.join((*CSV_SUFFIXES, *PARQUET_SUFFIXES))} but this is "
             f"'{path.name}'; convert or rename it"
         )
-    # Every row decides a column's type: a sample would meet the first decimal point too late.
     return pl.scan_csv(
         path,
         null_values=list(MISSING),
-        infer_schema_length=None,
+        infer_schema_length=sample_rows,
         schema_overrides=dict.fromkeys(text, pl.String),
     )
 
