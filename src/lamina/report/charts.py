@@ -6,6 +6,7 @@ name the unit on every axis, and show exact values in tooltips. Data travel insi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,6 +34,9 @@ LONGEST_CURVE = 80
 
 HISTOGRAM_BINS = 40
 
+# Room for a name beside a point, as shares of the axes on a phone.
+LABEL_WIDTH, LABEL_HEIGHT = 0.65, 0.09
+
 
 def question_scores(record: StudyRecord, verdict: Verdict) -> Drawing | None:
     """Validation scores of a question's arms: a dot a seed, the mean, its 95 % interval."""
@@ -49,7 +53,7 @@ def question_scores(record: StudyRecord, verdict: Verdict) -> Drawing | None:
         if score.validation is not None
     ]
     means = [_mean_row(line, verdict) for line in lines]
-    title = f"{_score_title(record)}, validation rows"
+    title = f"{record.metric.name} ({record.metric.unit}), validation rows"
     arm = alt.Y("arm:N", title=None, sort=[line.name for line in lines], axis=_arm_axis())
     shade = _role_colour()
     drawn = alt.Chart(_values(means))
@@ -68,7 +72,7 @@ def question_scores(record: StudyRecord, verdict: Verdict) -> Drawing | None:
     )
     seeds = (
         alt.Chart(_values(dots))
-        .mark_circle(size=46, opacity=0.6, color=GREY)
+        .mark_circle(size=34, opacity=0.6, color="currentColor")
         .encode(
             y=arm,
             x=alt.X("score:Q", title=title),
@@ -107,7 +111,7 @@ def question_costs(record: StudyRecord, verdict: Verdict) -> Drawing | None:
         .mark_bar(height=14, cornerRadiusEnd=3)
         .encode(
             y=alt.Y("arm:N", title=None, sort=[line.name for line in lines], axis=_arm_axis()),
-            x=alt.X("train_s:Q", title="mean training time of a seed (s)"),
+            x=alt.X("train_s:Q", title="training time of a seed (s)"),
             color=_role_colour(),
             tooltip=[
                 alt.Tooltip("arm:N", title="model"),
@@ -130,8 +134,14 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
     if not rows:
         return None
     _mark_frontier(rows, lower_is_better=record.metric.direction == "lower")
+    _place_labels(rows)
     title = f"{_score_title(record)}, {part} rows"
-    time = alt.X("time:Q", title="training time of a seed (s, log scale)", scale=alt.Scale(type="log"))
+    time = alt.X(
+        "time:Q",
+        title="training time of a seed (s, log scale)",
+        scale=alt.Scale(type="log"),
+        axis=alt.Axis(grid=False, format="~g"),
+    )
     score = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False, padding=14))
     kind = alt.Color(
         "kind:N", title=None, scale=alt.Scale(domain=["network", "baseline"], range=[BLUE, ORANGE])
@@ -152,14 +162,17 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
     point = drawn.mark_point(filled=True, opacity=0.9).encode(
         x=time, y=score, color=kind, shape=shape, size=size, tooltip=_cost_tooltip(record)
     )
-    label = (
-        drawn.transform_filter("datum.frontier")
-        .mark_text(align="left", dx=11, dy=-9, color="currentColor", fontSize=12)
-        .encode(x=time, y=score, text="name:N")
+    # Names to the right of early points and above late ones stay inside the frame.
+    named = drawn.encode(x=time, y=score, text="name:N")
+    early = named.transform_filter("datum.label === 'right'").mark_text(
+        align="left", dx=11, dy=-9, color="currentColor", fontSize=12
+    )
+    late = named.transform_filter("datum.label === 'above'").mark_text(
+        dy=-18, color="currentColor", fontSize=12
     )
     said = ", ".join(f"{row['name']} {row['mean_text']} in {row['train']}" for row in rows)
     return _sized(
-        alt.layer(interval, frontier, point, label),
+        alt.layer(interval, frontier, point, early, late),
         height=340,
         says=f"{title}, against training time: {said}.",
     )
@@ -352,7 +365,7 @@ def error_histogram(record: StudyRecord) -> Drawing | None:
         alt.Chart(_values(rows))
         .mark_bar(color=BLUE, opacity=0.85)
         .encode(
-            x=alt.X("low:Q", title="truth - forecast (units of the data)", bin="binned"),
+            x=alt.X("low:Q", title="truth − forecast (units of the data)", bin="binned"),
             x2="high:Q",
             y=alt.Y("count:Q", title="forecast steps (count)"),
             tooltip=[alt.Tooltip("range:N", title="error"), "count:Q"],
@@ -409,7 +422,13 @@ def confusion(record: StudyRecord) -> Drawing | None:
 
 def specification(chart: Drawing) -> dict[str, Any]:
     """The chart as a Vega-Lite object in the report's look."""
-    quiet = {"domainColor": "currentColor", "domainOpacity": 0.3, "ticks": False, "labelPadding": 6}
+    quiet = {
+        "domainColor": "currentColor",
+        "domainOpacity": 0.3,
+        "ticks": False,
+        "labelPadding": 6,
+        "labelFlush": False,
+    }
     text = {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12}
     themed = chart.configure(
         background="transparent",
@@ -425,7 +444,14 @@ def specification(chart: Drawing) -> dict[str, Any]:
             "titleOpacity": 0.75,
             "titlePadding": 10,
         },
-        legend={**text, "orient": "top", "direction": "horizontal", "symbolStrokeWidth": 2.5},
+        axisQuantitative={"tickCount": 6},
+        legend={
+            **text,
+            "symbolOpacity": 1,
+            "orient": "top",
+            "direction": "horizontal",
+            "symbolStrokeWidth": 2.5,
+        },
     )
     spec: dict[str, Any] = themed.to_dict()
     return spec
@@ -502,6 +528,7 @@ def _cost_row(line: Standing, part: str) -> dict[str, Any] | None:
         "high": score.mean + half_width,
         "mean_text": str(score),
         "parameters": line.parameters or 0,
+        "best": line.is_best,
     }
 
 
@@ -523,6 +550,24 @@ def _mark_frontier(rows: list[dict[str, Any]], *, lower_is_better: bool) -> None
     for row in sorted(rows, key=lambda row: (row["time"], sign * row["mean"])):
         row["frontier"] = sign * row["mean"] < best
         best = min(best, sign * row["mean"])
+
+
+def _place_labels(rows: list[dict[str, Any]]) -> None:
+    """Set `label` on the best network and on frontier points that stand clear of those already named."""
+    times = [math.log10(row["time"]) for row in rows]
+    means = [row["mean"] for row in rows]
+    width = max(times) - min(times) or 1.0
+    height = max(means) - min(means) or 1.0
+    named: list[tuple[float, float]] = []
+    for row in sorted(rows, key=lambda row: (not row["best"], row["time"])):
+        x = (math.log10(row["time"]) - min(times)) / width
+        y = (row["mean"] - min(means)) / height
+        clear = all(
+            abs(x - other_x) > LABEL_WIDTH or abs(y - other_y) > LABEL_HEIGHT for other_x, other_y in named
+        )
+        if row["best"] or (row["frontier"] and clear):
+            row["label"] = "above" if x > 0.5 else "right"
+            named.append((x, y))
 
 
 def _best_first(record: StudyRecord, candidates: list[Candidate]) -> list[Candidate]:

@@ -39,8 +39,8 @@ def percent_range(interval: tuple[float, float] | None) -> str:
 def duration(seconds: float | None) -> str:
     """Seconds in the unit that suits them.
 
-    >>> duration(0.0031), duration(14.2), duration(287), duration(5400), duration(None)
-    ('3.1 ms', '14.2 s', '4 min 47 s', '1 h 30 min', '–')
+    >>> duration(0.0031), duration(14.2), duration(287), duration(300), duration(5400), duration(None)
+    ('3.1 ms', '14.2 s', '4 min 47 s', '5 min', '1 h 30 min', '–')
     """
     if seconds is None:
         return UNKNOWN
@@ -52,7 +52,7 @@ def duration(seconds: float | None) -> str:
         return f"{significant(seconds)} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
 
 
@@ -63,3 +63,12 @@ def count(number: int | None) -> str:
     ('17,520', '–')
     """
     return UNKNOWN if number is None else f"{number:,}"
+
+
+def unbroken(sentence: str) -> str:
+    """The sentence with every figure and its sign on one line.
+
+    >>> unbroken("0.2 % at 1.5 × the time")
+    '0.2\\xa0% at 1.5\\xa0× the time'
+    """
+    return sentence.replace(" %", "\N{NO-BREAK SPACE}%").replace(" ×", "\N{NO-BREAK SPACE}×")

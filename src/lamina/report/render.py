@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lamina.report import charts, tables
-from lamina.report.formats import count, duration, percent, percent_range, significant
+from lamina.report.formats import count, duration, percent, percent_range, significant, unbroken
 from lamina.report.standings import Standing, standings
 from lamina.report.tables import Table
 from lamina.study.verdict import StudyRecord, Verdict
@@ -97,6 +97,7 @@ def page(record: StudyRecord) -> str:
         "significant": significant,
         "percent": percent,
         "percent_range": percent_range,
+        "unbroken": unbroken,
         "duration": duration,
         "count": count,
     }
@@ -123,14 +124,20 @@ def _title(record: StudyRecord) -> str:
 
 
 def _question(record: StudyRecord, verdict: Verdict) -> Question:
+    answer = " Blue is the answer." if verdict.chosen else ""
     figures = (
         _figure(
             f"scores-{verdict.id}",
-            "Small dots are seeds, diamonds their means, bars the 95 % interval of the mean; blue is the "
-            "answer. The verdict rests on paired differences, which can be surer than these bars look.",
+            f"{record.metric.direction.capitalize()} is better. Small dots are seeds, diamonds their means, "
+            f"bars the 95 % interval of the mean.{answer} The verdict rests on paired differences, which can "
+            "be surer than these bars look.",
             charts.question_scores(record, verdict),
         ),
-        _figure(f"costs-{verdict.id}", "What each costs to train.", charts.question_costs(record, verdict)),
+        _figure(
+            f"costs-{verdict.id}",
+            "What one seed of each costs to train.",
+            charts.question_costs(record, verdict),
+        ),
     )
     return Question(
         title=QUESTIONS.get(verdict.id, verdict.id.replace("_", " ").capitalize()),
@@ -144,7 +151,7 @@ def _question(record: StudyRecord, verdict: Verdict) -> Question:
 def _leaderboard(record: StudyRecord) -> Section | None:
     cost = _figure(
         "cost",
-        "Named points are the best for their training time; the dashed line joins them. "
+        "The dashed line joins what no faster method beats. "
         "Larger dots have more parameters. Times under 0.01 s stand at 0.01 s.",
         charts.accuracy_against_cost(record),
     )

@@ -34,6 +34,10 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
 
+    def is_text(self, column: int) -> bool:
+        """Whether a column holds words rather than figures."""
+        return all(row.cells[column].figure is None for row in self.rows)
+
 
 def leaderboard(record: StudyRecord) -> Table | None:
     """Every network and baseline with its accuracy and its costs, best first."""
@@ -54,7 +58,7 @@ def leaderboard(record: StudyRecord) -> Table | None:
     )
     rows = tuple(Row(_leaderboard_cells(line), marked=line.is_best) for line in lines)
     caption = (
-        f"Leaderboard: {metric.name} ({metric.unit}, {metric.direction} is better), mean ± half its 95 % "
+        f"{metric.name} ({metric.unit}, {metric.direction} is better): mean ± half its 95 % "
         "interval over seeds"
     )
     return _without_empty_columns(Table(caption, columns, rows))
@@ -72,7 +76,7 @@ def arms(record: StudyRecord, verdict: Verdict) -> Table | None:
             (
                 Cell(line.name),
                 _estimate(line.validation),
-                Cell(count(line.validation.seeds if line.validation else 0)),
+                _figure(seeds := line.validation.seeds if line.validation else 0, count(seeds)),
                 _figure(line.train_s),
                 _figure(line.parameters, count(line.parameters)),
                 Cell(line.note or ""),
@@ -122,7 +126,7 @@ def coverage(record: StudyRecord) -> Table | None:
         Row(
             (
                 Cell(forecast.series),
-                Cell(count(len(forecast.median))),
+                _figure(len(forecast.median)),
                 _figure(_mean(_misses(forecast))),
                 _figure(share := _share_inside(forecast), percent(share)),
             )
