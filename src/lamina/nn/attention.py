@@ -60,7 +60,7 @@ class Attention(nn.Module):
         """Return a, (batch, heads, time, time): row t says where step t looks; padded rows are zero."""
         q, k, _ = self._heads(x, lengths)
         scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5  # (batch, heads, time, time)
-        weights = scores.masked_fill(~self._seen(x, lengths), -torch.inf).softmax(-1)
+        weights: Tensor = scores.masked_fill(~self._seen(x, lengths), -torch.inf).softmax(-1)
         if lengths is None:
             return weights
         return weights.masked_fill(~valid_steps(lengths, x.shape[1])[:, None, :, None], 0)
