@@ -1,0 +1,1 @@
+"""The study: which model, and how sure one can be."""

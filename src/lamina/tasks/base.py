@@ -7,9 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lamina.nn.pooling import AttentionPool, MaxPool, MeanPool
+from lamina.nn.pooling import AttentionPool, LastPool, MaxPool, MeanPool
 from lamina.nn.stack import Stack, StackConfig
 from lamina.nn.transformer import Transformer, TransformerConfig
+from lamina.ops.lengths import last_valid
 
 BodyConfig = StackConfig | TransformerConfig
 Pooling = Literal["last", "mean", "max"]
@@ -17,26 +18,18 @@ Pooling = Literal["last", "mean", "max"]
 
 def build_body(config: BodyConfig, input_size: int) -> Stack | Transformer:
     """The network that reads (batch, time, input_size); the configuration's own ``input_size`` gives way."""
-    fitted = config.model_copy(update={"input_size": input_size})
-    return Stack(fitted) if isinstance(fitted, StackConfig) else Transformer(fitted)
+    if isinstance(config, StackConfig):
+        return Stack(config.replace(input_size=input_size))
+    return Transformer(config.replace(input_size=input_size))
 
 
 class Ends(nn.Module):
-    """The state in which each direction ends: forward at the last valid step, backward at the first.
-
-    For outputs of a last layer that reads one way this is the output at the last valid step.
-    """
-
-    def __init__(self, both: bool) -> None:
-        super().__init__()
-        self._both = both
+    """The state in which each direction of a layer ends: forward at the last valid step, backward at the first."""
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """y (batch, time, size) -> (batch, size)."""
-        last = y[:, -1] if lengths is None else y[torch.arange(len(y)), (lengths - 1).clamp(min=0)]
-        if not self._both:
-            return last
+        """y (batch, time, 2 * size), forward first -> (batch, 2 * size)."""
         half = y.shape[-1] // 2
+        last = y[:, -1] if lengths is None else last_valid(y, lengths)
         return torch.cat([last[:, :half], y[:, 0, half:]], dim=-1)
 
 
@@ -64,9 +57,10 @@ class Reader(nn.Module):
         self.embed = nn.Linear(features, width) if width else nn.Identity()
         self.body = build_body(config, width or features)
         size = self.body.output_size
-        both = isinstance(config, StackConfig) and self.body.config.directions[-1] == "both"
-        pools = {"last": Ends(both), "mean": MeanPool(), "max": MaxPool()}
-        self.pool = pools[pooling]
+        both = isinstance(config, StackConfig) and config.layer_directions[-1] == "both"
+        self.pool = {"last": LastPool, "mean": MeanPool, "max": MaxPool}[pooling]()
+        if pooling == "last" and both:
+            self.pool = Ends()
         self.attend = AttentionPool(size) if attention else None
         self.output_size = size * (2 if attention else 1)
 

@@ -30,14 +30,12 @@ class ClassifyConfig(Config):
         width: features each step is mapped to before the body.
         pooling: how outputs become one vector: the ends of each direction, or mean or max over valid steps.
         attention: join an attention over all outputs to the pooled vector.
-        dropout: on the vector that the head reads.
         label_smoothing: share of the target spread over the other classes.
     """
 
     width: int = Field(default=64, ge=1)
     pooling: Pooling = "mean"
     attention: bool = False
-    dropout: float = Field(default=0.2, ge=0, lt=1)
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
 
 
@@ -111,12 +109,11 @@ class ClassifyNetwork(nn.Module):
         self.reader = Reader(
             inputs.features, body, width=config.width, pooling=config.pooling, attention=config.attention
         )
-        self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(self.reader.output_size, len(inputs.classes))
 
     def forward(self, batch: ClassifyBatch) -> Tensor:
         """One batch -> logits (batch, classes)."""
-        out: Tensor = self.head(self.dropout(self.reader(batch.x, batch.lengths)))
+        out: Tensor = self.head(self.reader(batch.x, batch.lengths))
         return out
 
 

@@ -31,7 +31,6 @@ class ForecastConfig(Config):
         width: features a segment is mapped to; there is no such map where ``segment`` is 1.
         highway: a path around the recurrence: ``linear`` maps the scaled window to the horizon.
         attention: join an attention over all outputs to the last state.
-        dropout: on the vector that the head reads.
         quantiles: levels forecast, ascending, with 0.5 among them.
     """
 
@@ -41,7 +40,6 @@ class ForecastConfig(Config):
     width: int = Field(default=128, ge=1)
     highway: Literal["linear", "none"] = "linear"
     attention: bool = False
-    dropout: float = Field(default=0.1, ge=0, lt=1)
     quantiles: tuple[float, ...] = QUANTILES
 
     @model_validator(mode="after")
@@ -72,7 +70,6 @@ class ForecastNetwork(nn.Module):
         )
         size = self.reader.output_size + inputs.static_features
         levels = len(config.quantiles)
-        self.dropout = nn.Dropout(config.dropout)
         self.head = _zeros(nn.Linear(size, config.horizon * levels))
         self.highway = (
             _zeros(nn.Linear(config.input_size, config.horizon)) if config.highway == "linear" else None
@@ -92,7 +89,7 @@ class ForecastNetwork(nn.Module):
         config = self.config
         steps = torch.cat([batch.past[..., None], batch.steps], dim=-1)
         steps = steps.unflatten(1, (-1, config.segment)).flatten(2)  # (batch, segments, segment * features)
-        state = self.dropout(torch.cat([self.reader(steps), batch.static], dim=-1))
+        state = torch.cat([self.reader(steps), batch.static], dim=-1)
         out: Tensor = self.head(state).unflatten(-1, (config.horizon, -1))
         if self.highway is not None:
             out = out + self.highway(batch.past)[..., None]

@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lamina.data.calendar import calendar_features
+from lamina.data.calendar import calendar_features, calendar_names
+from lamina.data.frequency import Frequency
 from lamina.data.missing import elapsed_since_observed
 from lamina.data.scaling import Standardizer
-from lamina.data.series import Frequency, SeriesTable
+from lamina.data.series import SeriesTable
 from lamina.data.splits import Cuts
 from lamina.data.windows import WindowBatch
 from lamina.errors import DataError
@@ -72,22 +73,18 @@ class ForecastInputs:
     calendar: int
 
     @classmethod
-    def fit(cls, table: SeriesTable, cuts: Cuts, input_size: int) -> ForecastInputs:
-        """Fit on the rows before each series' training end."""
-        training = np.zeros(table.rows, dtype=bool)
-        for start, end in zip(table.starts[:-1], cuts.train_end, strict=True):
-            training[start : start + end] = True
-        short = bool(np.any(np.asarray(cuts.train_end) < input_size + 1))
-        sample = np.asarray(table.time[:1])
+    def fit(cls, table: SeriesTable, cuts: Cuts, *, padded: bool) -> ForecastInputs:
+        """Fit on the rows before each series' training end; ``padded``: some windows begin before their series."""
+        training = cuts.train_mask(table)
         return cls(
             frequency=table.frequency,
-            gaps=short or bool(np.isnan(table.y[training]).any()),
+            gaps=padded or bool(np.isnan(table.y[training]).any()),
             past=Standardizer.fit(table.past[training]),
             future=Standardizer.fit(table.future[training]),
             static=Standardizer.fit(table.static),
             past_gaps=_columns_with_gaps(table.past[training]),
             future_gaps=_columns_with_gaps(table.future[training]),
-            calendar=calendar_features(sample, table.frequency).shape[-1],
+            calendar=len(calendar_names(table.frequency)),
         )
 
     @property
@@ -120,7 +117,7 @@ class ForecastInputs:
         length = past.shape[1]
         steps: list[Array] = []
         if self.gaps:
-            _, elapsed = elapsed_since_observed(batch.past_y)
+            elapsed, _ = elapsed_since_observed(batch.past_y)
             steps += [observed[..., None], np.log1p(np.minimum(elapsed, length))[..., None]]
         steps += _masked(self.past, batch.past_cov, self.past_gaps)
         future = _masked(self.future, batch.future_cov, self.future_gaps)
@@ -145,7 +142,7 @@ class ForecastInputs:
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; exact."""
         return {
-            "frequency": {"step": self.frequency.step, "seasons": list(self.frequency.seasons)},
+            "frequency": self.frequency.to_dict(),
             "gaps": self.gaps,
             "past": self.past.to_dict(),
             "future": self.future.to_dict(),
@@ -158,9 +155,8 @@ class ForecastInputs:
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> ForecastInputs:
         """The inverse of ``to_dict``."""
-        frequency = saved["frequency"]
         return cls(
-            frequency=Frequency(step=frequency["step"], seasons=tuple(frequency["seasons"])),
+            frequency=Frequency.from_dict(saved["frequency"]),
             gaps=saved["gaps"],
             past=Standardizer.from_dict(saved["past"]),
             future=Standardizer.from_dict(saved["future"]),

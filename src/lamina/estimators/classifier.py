@@ -1,0 +1,206 @@
+"""Classifying whole sequences with a recurrent network."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from lamina.data.labelled import LabelledSequences, labelled_sequences, split_labelled
+from lamina.errors import NotFittedError
+from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
+from lamina.estimators.saving import SavedModel, load_weights
+from lamina.nn.stack import StackConfig
+from lamina.tasks.base import BodyConfig, Pooling
+from lamina.tasks.classify import (
+    ClassifyBatches,
+    ClassifyConfig,
+    ClassifyInputs,
+    ClassifyNetwork,
+    ClassifyObjective,
+    ClassMetric,
+    predict_sequences,
+)
+from lamina.training.callbacks import Callback
+from lamina.training.history import History
+from lamina.training.optim import TrainingConfig
+
+Array = NDArray[np.float64]
+Sequences = np.ndarray | Sequence[np.ndarray]
+NAME = "SequenceClassifier"
+
+
+class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no annotations
+    """Classifies sequences of equal or unequal length.
+
+    Args:
+        stack: the recurrent stack, or a TransformerConfig; its ``input_size`` is set by the data.
+        attention: join an attention over all outputs to the pooled vector.
+        pooling: ``last``, ``mean`` or ``max`` of the outputs over the valid steps.
+        metric: selects the best weights: accuracy or log_loss.
+        validation_fraction: share of the training sequences held out for early stopping.
+        training: settings of the training run.
+        seed: of initialisation, order of data, dropout and the held-out part.
+
+    Attributes:
+        classes_: the labels, in the order of ``predict_proba``.
+        history_: what happened in training.
+
+    >>> import numpy as np
+    >>> up, down = [np.arange(n) for n in (5, 6, 7, 8)], [-np.arange(n) for n in (5, 6, 7, 8)]
+    >>> model = SequenceClassifier(training=TrainingConfig(max_steps=30)).fit(up + down, ["up"] * 4 + ["down"] * 4)
+    >>> model.predict([np.arange(9), -np.arange(9)]).tolist()
+    ['up', 'down']
+    """
+
+    def __init__(
+        self,
+        *,
+        stack: BodyConfig | None = None,
+        attention: bool = False,
+        pooling: Pooling = "mean",
+        metric: ClassMetric = "accuracy",
+        validation_fraction: float = 0.2,
+        training: TrainingConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.stack = stack
+        self.attention = attention
+        self.pooling = pooling
+        self.metric = metric
+        self.validation_fraction = validation_fraction
+        self.training = training
+        self.seed = seed
+
+    def fit(
+        self,
+        X: Sequences,
+        y: Sequence[Any] | NDArray[Any],
+        *,
+        groups: Sequence[Any] | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Self:
+        """Train on labelled sequences, of which a part is held out for early stopping.
+
+        Args:
+            X: (n, time, features), (n, time) for one feature, or a list of (time_i, features) arrays.
+            y: (n,) labels.
+            groups: (n,) of what must stay together when the validation part is drawn (a person, a machine).
+            callbacks: observers of the training run.
+
+        Raises:
+            DataError: the sequences or labels break a rule; the message names the row.
+        """
+        data = labelled_sequences(X, y, groups=groups)
+        training, validation = split_labelled(data, self.validation_fraction, self.seed)
+        self.fit_sequences(training, validation, callbacks=callbacks)
+        labels = np.asarray(y)
+        if labels.dtype.kind in "iuf":  # answer with labels of the type that came in
+            self.classes_ = np.array([labels.dtype.type(name) for name in data.classes])
+        return self
+
+    def fit_sequences(
+        self,
+        training: LabelledSequences,
+        validation: LabelledSequences,
+        *,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Train on parts that are already cut."""
+        self.classes_ = np.array(training.classes)
+        self.config_ = ClassifyConfig(pooling=self.pooling, attention=self.attention)
+        self.inputs_ = ClassifyInputs.fit(training)
+        self.data_hash_ = hashlib.sha256(np.ascontiguousarray(training.values).tobytes()).hexdigest()
+        settings = self.training or TrainingConfig()
+        objective = ClassifyObjective(self.config_, self.inputs_, validation, metric=self.metric)
+        batches = ClassifyBatches(training, self.inputs_, batch_size=settings.batch_size, seed=self.seed)
+        from lamina.training.loop import fit  # the trainer is not needed to predict
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self.network_ = ClassifyNetwork(self.config_, self.inputs_, self._body())
+            self.history_ = fit(
+                self.network_,
+                objective,
+                batches,
+                settings,
+                seed=self.seed,
+                callbacks=callbacks,
+                checkpoint=checkpoint,
+            )
+        return self
+
+    def _body(self) -> BodyConfig:
+        return self.stack if self.stack is not None else StackConfig()
+
+    def predict_proba(self, X: Sequences) -> Array:
+        """Probability of each class, (n, classes), in the order of ``classes_``."""
+        self._check_fitted()
+        return self.chances(labelled_sequences(X, None, classes=self.inputs_.classes))
+
+    def chances(self, data: LabelledSequences) -> Array:
+        """``predict_proba`` of sequences that are already read."""
+        self._check_fitted()
+        return predict_sequences(self.network_, self.inputs_, data)
+
+    def predict(self, X: Sequences) -> NDArray[Any]:
+        """The most probable label of each sequence, (n,)."""
+        chances = self.predict_proba(X)
+        labels: NDArray[Any] = self.classes_[chances.argmax(axis=1)]
+        return labels
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "network_"):
+            raise NotFittedError(
+                "a SequenceClassifier predicts after it was fitted, and this one was not. Call fit(X, y) first."
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a directory that ``lamina.load`` reads; no pickle. Predictions after loading are equal bit for bit."""
+        self._check_fitted()
+        parameters = {
+            **self.get_params(deep=False),
+            "stack": dump_body(self.stack),
+            "training": dump_training(self.training),
+        }
+        SavedModel(
+            kind=NAME,
+            config={
+                "parameters": parameters,
+                "form": self.config_.model_dump(mode="json"),
+                "labels": {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()},
+            },
+            weights=self.network_.state_dict(),
+            preprocessing={"inputs": self.inputs_.to_dict()},
+            manifest={
+                "data_hash": self.data_hash_,
+                "seed": self.seed,
+                "metric": self.metric,
+                "training": self.history_.to_dict(),
+            },
+        ).write(path)
+
+    @classmethod
+    def from_saved(cls, saved: SavedModel, where: str) -> Self:
+        """The estimator that ``save`` wrote; ``where`` names it in errors."""
+        parameters = dict(saved.config["parameters"])
+        parameters["stack"] = load_body(parameters["stack"])
+        parameters["training"] = load_training(parameters["training"])
+        model = cls(**parameters)
+        model.config_ = ClassifyConfig(**saved.config["form"])
+        labels = saved.config["labels"]
+        model.classes_ = np.array(labels["values"], dtype=np.dtype(labels["dtype"]))
+        model.inputs_ = ClassifyInputs.from_dict(saved.preprocessing["inputs"])
+        model.data_hash_ = saved.manifest["data_hash"]
+        model.history_ = History(**saved.manifest["training"])
+        model.network_ = ClassifyNetwork(model.config_, model.inputs_, model._body())
+        load_weights(model.network_, saved.weights, where)
+        return model

@@ -1,0 +1,30 @@
+"""Any saved estimator from its directory."""
+
+from __future__ import annotations
+
+import os
+
+from lamina.errors import SavedModelError
+from lamina.estimators.classifier import SequenceClassifier
+from lamina.estimators.forecaster import Forecaster
+from lamina.estimators.saving import SavedModel
+
+ESTIMATORS: dict[str, type[Forecaster] | type[SequenceClassifier]] = {
+    "Forecaster": Forecaster,
+    "SequenceClassifier": SequenceClassifier,
+}
+
+
+def load(path: str | os.PathLike[str]) -> Forecaster | SequenceClassifier:
+    """The fitted estimator in a directory that ``save`` wrote; ready to predict, no trainer is started.
+
+    Raises:
+        SavedModelError: the directory is not a model, is damaged, or was written by a newer version.
+    """
+    saved = SavedModel.read(path)
+    if saved.kind not in ESTIMATORS:
+        raise SavedModelError(
+            f"{path} holds a model of kind {saved.kind!r}, and this version of Lamina knows "
+            f"{', '.join(sorted(ESTIMATORS))}. Install a newer Lamina: pip install -U lamina"
+        )
+    return ESTIMATORS[saved.kind].from_saved(saved, os.fspath(path))

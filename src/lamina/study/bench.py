@@ -1,0 +1,127 @@
+"""What the ladder needs of a task: train a design, score it, try the trivial methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamina.study.decide import Layout
+from lamina.study.leaks import CheckResult
+from lamina.study.space import Design
+from lamina.study.verdict import Data, Figures, Metric
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the search of each design tunes."""
+
+    learning_rate: float
+    dropout: float
+
+
+@dataclass
+class Run:
+    """One training run; its model lies in ``folder`` where it was kept.
+
+    Attributes:
+        score: the study's metric on the validation part.
+        errors: score of each validation window or sequence; empty for a run that collapsed.
+    """
+
+    design: str
+    settings: Settings
+    seed: int
+    score: float
+    errors: Array
+    seconds: float
+    parameters: int
+    peak_mb: float
+    history: dict[str, Any]
+    outcome: Literal["complete", "collapsed"]
+    reason: str
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Trivial:
+    """One trivial method: its scores by window, NaN where not evaluated, and what it cost."""
+
+    id: str
+    label: str
+    validation: Array
+    test: Callable[[], Array]
+    train_s: float
+    predict_ms: float
+    note: str = ""
+    failed: str = ""
+
+
+class Bench(Protocol):
+    """A task on one data set, cut once into training, validation and test."""
+
+    metric: Metric
+    data: Data
+    task: str
+    base: Design
+    most_steps: int
+    layout: Layout
+    test_layout: Layout
+
+    def checks(self) -> list[CheckResult]:
+        """What may be wrong with the data."""
+
+    def train(
+        self,
+        design: Design,
+        settings: Settings,
+        *,
+        seed: int,
+        max_steps: int,
+        max_seconds: float,
+        keep: Path | None = None,
+    ) -> Run:
+        """Train once; save the model under ``keep``."""
+
+    def trivial(self, seconds: float, seed: int) -> list[Trivial]:
+        """All trivial methods, simplest first, within about ``seconds``."""
+
+    def summary(self, errors: Array) -> float:
+        """The metric from scores by window."""
+
+    def test_errors(self, folder: Path) -> Array:
+        """Scores of a saved model on the test part."""
+
+    def predict_ms(self, folder: Path) -> float:
+        """Milliseconds to predict one sequence."""
+
+    def figures(self, folder: Path) -> Figures:
+        """What the charts show of a saved model on the test part."""
+
+    def refit(self, folder: Path, *, steps: int, max_seconds: float, out: Path) -> None:
+        """Train the saved model anew on all rows for ``steps`` and save it under ``out``."""
+
+
+@dataclass
+class Standing:
+    """A design in the study: its search, its repeated seeds."""
+
+    design: Design
+    search: list[Run] = field(default_factory=list)
+    repeats: list[Run] = field(default_factory=list)
+
+    def settings(self, *, higher_is_better: bool) -> Settings:
+        """Those of the best trial of the search; collapsed trials count only where there is no other."""
+        trained = [run for run in self.search if run.outcome == "complete"] or self.search
+        sign = -1.0 if higher_is_better else 1.0
+        return min(trained, key=lambda run: sign * run.score).settings
+
+    @property
+    def trained(self) -> list[Run]:
+        return [run for run in self.repeats if run.outcome == "complete"]

@@ -1,0 +1,66 @@
+"""Time: what was asked for, what is used, and what a stage may take."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+
+from lamina.errors import ConfigError
+
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds in ``"90s"``, ``"5m"``, ``"1.5h"`` or a bare number of seconds.
+
+    >>> parse_duration("5m"), parse_duration("1.5h"), parse_duration(20)
+    (300.0, 5400.0, 20.0)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", str(text))
+    if match is None or float(match[1]) <= 0:
+        raise ConfigError(f"a budget is a time such as 90s, 5m or 1.5h, but is {text!r}.")
+    return float(match[1]) * UNITS_S[match[2] or "s"]
+
+
+class Budget:
+    """A clock that also counts the earlier sittings of a resumed study.
+
+    Args:
+        asked_s: seconds for the whole study.
+        used_before_s: seconds of earlier sittings.
+        shares: weights of the stages; a stage gets its weight's part of what is left when it begins, so
+            that time one stage leaves goes to those after it.
+    """
+
+    def __init__(self, asked_s: float, *, used_before_s: float = 0.0, shares: Mapping[str, float]) -> None:
+        self.asked_s = asked_s
+        self._before = used_before_s
+        self._began = time.monotonic()
+        self._shares = dict(shares)
+
+    @property
+    def used_s(self) -> float:
+        return self._before + time.monotonic() - self._began
+
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self.asked_s - self.used_s)
+
+    def begin(self, stage: str) -> Stage:
+        """Start a stage; its weight is then spent."""
+        share = self._shares[stage] / sum(self._shares.values())
+        del self._shares[stage]
+        return Stage(self, share * self.left_s)
+
+
+class Stage:
+    """A stage's part of the budget."""
+
+    def __init__(self, budget: Budget, seconds: float) -> None:
+        self.seconds = seconds
+        self._budget, self._end = budget, budget.used_s + seconds
+
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self._end - self._budget.used_s)

@@ -1,0 +1,258 @@
+"""Forecasting as the ladder sees it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamina.data.series import SeriesTable
+from lamina.data.splits import Cuts, split_in_time
+from lamina.data.windows import Windows, evaluation_windows
+from lamina.estimators.defaults import window_form
+from lamina.estimators.forecaster import Forecaster
+from lamina.estimators.load import load
+from lamina.metrics import METRICS, mase_scale
+from lamina.study.baselines import FORECAST_BASELINES
+from lamina.study.bench import Array, Run, Settings, Trivial
+from lamina.study.cost import count_parameters, measure, median_ms
+from lamina.study.decide import Layout
+from lamina.study.leaks import CheckResult, check_leaks
+from lamina.study.space import Design
+from lamina.study.verdict import Data, Figures, Forecast, Metric, Residuals
+from lamina.tasks.forecast import PointMetric, mean_error, window_errors
+from lamina.tasks.intervals import interval
+from lamina.training.optim import TrainingConfig
+
+MOST_WINDOWS = 1500  # evaluation windows a part; enough for an interval, few enough to score often
+DRAWN_FORECASTS = 4
+
+
+class ForecastBench:
+    """One table, cut once; all designs share windows, scaling, loss and training settings.
+
+    Args:
+        table: the series.
+        horizon: steps ahead.
+        metric: mase, mae, mse, rmse or smape.
+        path: where the table came from, for the record.
+    """
+
+    task = "forecast"
+    most_steps = 1500
+
+    def __init__(self, table: SeriesTable, *, horizon: int, metric: PointMetric, path: str) -> None:
+        self._table, self._horizon, self._metric = table, horizon, metric
+        self._cuts = split_in_time(table, horizon=horizon)
+        self._input_size, self._segment = window_form(table, self._cuts.train_end, horizon=horizon)
+        self._scales = mase_scale(table, self._cuts, table.frequency.season)
+        self._validation = self._windows("validation")
+        self._test = self._windows("test")
+        self.layout = _layout(self._validation, horizon)
+        self.test_layout = _layout(self._test, horizon)
+        self.base = Design(hidden=64)
+        unit = METRICS[metric].unit
+        self.metric = Metric(name=metric.upper() if metric != "smape" else "sMAPE", unit=unit, direction="lower")
+        self.data = Data(
+            path=path,
+            rows=table.rows,
+            series=table.n_series,
+            hash=_hash(table),
+            splits=self._cuts.rows,
+            target=table.target,
+            horizon=horizon,
+            season=table.frequency.seasons,
+            notes=(
+                *table.notes,
+                f"each forecast sees {self._input_size} rows"
+                + (f", read in segments of {self._segment}" if self._segment > 1 else ""),
+                f"{metric} with season {table.frequency.season}" if metric == "mase" else f"metric {metric}",
+            ),
+        )
+
+    def _windows(self, part: Literal["validation", "test"]) -> Windows:
+        """Rolling origins, evenly thinned to about ``MOST_WINDOWS``."""
+        sizes = {"input_size": self._input_size, "horizon": self._horizon}
+        every = evaluation_windows(self._table, self._cuts, part=part, **sizes)
+        if len(every) <= MOST_WINDOWS:
+            return every
+        stride = -(-len(every) // MOST_WINDOWS)
+        return evaluation_windows(self._table, self._cuts, part=part, stride=stride, **sizes)
+
+    def checks(self) -> list[CheckResult]:
+        return check_leaks(self._table, self._cuts, horizon=self._horizon)
+
+    def train(
+        self,
+        design: Design,
+        settings: Settings,
+        *,
+        seed: int,
+        max_steps: int,
+        max_seconds: float,
+        keep: Path | None = None,
+    ) -> Run:
+        model = self._model(design, settings, seed=seed, max_steps=max_steps, max_seconds=max_seconds)
+        measured = measure(lambda: model.fit_table(self._table, self._cuts))
+        history = model.history_
+        collapsed = history.outcome == "collapsed"
+        errors = np.zeros(0) if collapsed else model.errors(self._validation)
+        if keep is not None and not collapsed:
+            model.save(keep)
+        return Run(
+            design=design.id,
+            settings=settings,
+            seed=seed,
+            score=float("nan") if collapsed else mean_error(self._metric, errors),
+            errors=errors,
+            seconds=measured.seconds,
+            parameters=count_parameters(model.network_),
+            peak_mb=measured.growth_bytes / 1e6,
+            history=history.to_dict(),
+            outcome="collapsed" if collapsed else "complete",
+            reason=history.reason,
+            folder=None if collapsed else keep,
+        )
+
+    def _model(
+        self,
+        design: Design,
+        settings: Settings,
+        *,
+        seed: int,
+        max_steps: int,
+        max_seconds: float,
+    ) -> Forecaster:
+        training = TrainingConfig(
+            max_steps=max_steps,
+            max_seconds=max_seconds,
+            learning_rate=settings.learning_rate,
+            validations=10,
+        )
+        return Forecaster(
+            horizon=self._horizon,
+            input_size=self._input_size,
+            segment=self._segment,
+            stack=design.body(settings.dropout),
+            attention=design.attention,
+            metric=self._metric,
+            training=training,
+            seed=seed,
+        )
+
+    def trivial(self, seconds: float, seed: int) -> list[Trivial]:
+        found = []
+        for place, (name, make) in enumerate(FORECAST_BASELINES.items()):
+            share = seconds / (len(FORECAST_BASELINES) - place)
+            method = make()
+            fitted = measure(
+                lambda method=method, share=share: method.fit(  # type: ignore[misc]  # bound at once
+                    self._table,
+                    self._cuts,
+                    input_size=self._input_size,
+                    horizon=self._horizon,
+                    deadline_s=share,
+                    seed=seed,
+                )
+            )
+            predicted = measure(lambda method=method: self._scored(method.predict, self._validation))  # type: ignore[misc]
+            seconds -= fitted.seconds + predicted.seconds
+            found.append(
+                Trivial(
+                    id=name,
+                    label=method.label,
+                    validation=predicted.result,
+                    test=lambda method=method: self._scored(method.predict, self._test),  # type: ignore[misc]
+                    train_s=fitted.seconds,
+                    predict_ms=1000 * predicted.seconds / max(1, np.isfinite(predicted.result).sum()),
+                    note=method.note,
+                    failed=method.failed,
+                )
+            )
+        return found
+
+    def _scored(self, predict: object, windows: Windows) -> Array:
+        assert callable(predict)
+        target = _targets(windows)
+        forecast: Array = predict(windows)
+        errors = window_errors(self._metric, target, forecast, self._scales[windows.series])
+        return np.where(np.isfinite(forecast).all(axis=1), errors, np.nan)
+
+    def summary(self, errors: Array) -> float:
+        return mean_error(self._metric, errors)
+
+    def test_errors(self, folder: Path) -> Array:
+        return _forecaster(folder).errors(self._test)
+
+    def predict_ms(self, folder: Path) -> float:
+        model = _forecaster(folder)
+        one = Windows(
+            self._table, self._input_size, self._horizon, self._validation.origins[:1], self._validation.series[:1]
+        )
+        return median_ms(lambda: model.predict_windows(one), budget_s=0.2)
+
+    def figures(self, folder: Path) -> Figures:
+        model = _forecaster(folder)
+        quantiles = model.predict_windows(self._test)
+        median = quantiles[..., model.config_.quantiles.index(0.5)]
+        gaps = _targets(self._test) - median
+        known = gaps[np.isfinite(gaps)]
+        sample = known[np.linspace(0, len(known) - 1, min(500, len(known))).astype(int)]
+        shown = np.unique(np.linspace(0, len(self._test) - 1, DRAWN_FORECASTS).astype(int))
+        return Figures(
+            forecasts=tuple(self._drawn(model, int(index), quantiles[index]) for index in shown),
+            residuals=Residuals(
+                mae_by_step=tuple(np.nanmean(np.abs(gaps), axis=0).tolist()), sample=tuple(sample.tolist())
+            ),
+        )
+
+    def _drawn(self, model: Forecaster, index: int, quantiles: Array) -> Forecast:
+        batch = self._test.batch(np.array([index]))
+        history = min(self._input_size, 3 * self._horizon)
+        levels = model.config_.quantiles
+        lo_80, hi_80 = interval(levels, quantiles, 80)
+        lo_95, hi_95 = interval(levels, quantiles, 95)
+        name = self._table.ids[int(batch.series[0])] or self._table.target
+        time = batch.time[0, self._input_size - history :]
+        return Forecast(
+            series=name,
+            time=tuple(int(t) if time.dtype.kind == "i" else str(t.astype("M8[s]")) for t in time),
+            history=tuple(batch.past_y[0, self._input_size - history :].tolist()),
+            truth=tuple(batch.target[0].tolist()),
+            median=tuple(quantiles[:, levels.index(0.5)].tolist()),
+            lo_80=tuple(lo_80.tolist()),
+            hi_80=tuple(hi_80.tolist()),
+            lo_95=tuple(lo_95.tolist()),
+            hi_95=tuple(hi_95.tolist()),
+        )
+
+    def refit(self, folder: Path, *, steps: int, max_seconds: float, out: Path) -> None:
+        _forecaster(folder).refit_table(self._table, steps=steps, max_seconds=max_seconds).save(out)
+
+
+def _forecaster(folder: Path) -> Forecaster:
+    model = load(folder)
+    assert isinstance(model, Forecaster)
+    return model
+
+
+def _targets(windows: Windows) -> Array:
+    return windows.batch(slice(None)).target
+
+
+def _layout(windows: Windows, horizon: int) -> Layout:
+    same = windows.series[1:] == windows.series[:-1]
+    steps = np.diff(windows.origins)[same]
+    stride = int(np.median(steps)) if len(steps) else horizon
+    return Layout(series=windows.series, block_windows=max(1, round(horizon / stride)))
+
+
+def _hash(table: SeriesTable) -> str:
+    digest = hashlib.sha256()
+    arrays: list[NDArray[np.generic]] = [table.y, table.starts, table.past, table.future, table.static]
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
