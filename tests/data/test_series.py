@@ -58,7 +58,7 @@ class TestSources:
         path = write(tmp_path, "y,a\n1,NA\n,2\nNA,NaN\nnull,4\n NaN ,\n6,6\n")
         table = read_series(path)
         np.testing.assert_array_equal(table.y, [1, np.nan, np.nan, np.nan, np.nan, 6])
-        np.testing.assert_array_equal(table.past[:, 0], np.float32([np.nan, 2, np.nan, 4, np.nan, 6]))
+        np.testing.assert_array_equal(table.past[:, 0], [np.nan, 2, np.nan, 4, np.nan, 6])
 
     def test_a_decimal_after_many_integers_is_read(self, tmp_path: Path) -> None:
         path = write(tmp_path, "y\n" + "1\n" * 5000 + "2.5\n")
@@ -167,7 +167,7 @@ class TestCovariates:
         frame = pl.DataFrame({"ds": [3, 1, 2, 4], "y": [1.0, 2, 3, 4], "wind": ["N", "S", "N", None]})
         table = read_series(frame)
         assert table.past_names == ("wind=S", "wind=N")
-        expected = np.float32([[1, 0], [0, 1], [0, 1], [np.nan, np.nan]])
+        expected = np.array([[1, 0], [0, 1], [0, 1], [np.nan, np.nan]])
         np.testing.assert_array_equal(table.past, expected)
 
     def test_a_later_table_is_encoded_alike(self) -> None:
@@ -225,7 +225,7 @@ class TestRepairs:
             read_series(path)
         table = read_series(path, gaps="missing")
         np.testing.assert_array_equal(table.y, [1, 2, np.nan, np.nan, 5, 6])
-        np.testing.assert_array_equal(table.past[:, 0], np.float32([5, 6, np.nan, np.nan, 7, 8]))
+        np.testing.assert_array_equal(table.past[:, 0], [5, 6, np.nan, np.nan, 7, 8])
         assert table.time.astype("M8[D]").astype(str).tolist() == DAYS[:6]
 
     def test_gaps_in_months_are_filled_per_series(self) -> None:

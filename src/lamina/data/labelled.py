@@ -167,7 +167,7 @@ def _draw_groups(data: LabelledSequences, fraction: float, generator: np.random.
     assert data.groups is not None
     names, group = np.unique(data.groups, return_inverse=True)
     if len(names) < 2:
-        raise DataError(f"groups stay together, so a split needs two of them but there is only {names[0]!r}")
+        raise DataError(f"groups stay together, so a split needs two of them but there is only '{names[0]}'")
     counts = np.zeros((len(names), len(data.classes) + 1))
     np.add.at(counts, (group, data.labels), 1)  # unknown (-1) is the last
     wanted, taken = fraction * counts.sum(axis=0), np.zeros(counts.shape[1])

@@ -67,16 +67,15 @@ def write_ts(path: str | Path, data: LabelledSequences, *, problem: str) -> None
 
 
 def _read_ts(path: Path, classes: Sequence[str] | None) -> LabelledSequences:
-    sequences, labels, header = [], [], {}
-    in_data = False
-    for number, line in _lines(path):
-        if line.startswith("#"):
-            continue
-        if not in_data:
-            key, _, value = line.partition(" ")
-            header[key.lower()] = value.strip()
-            in_data = key.lower() == "@data"
-            continue
+    lines = [(number, line) for number, line in _lines(path) if not line.startswith("#")]
+    keys = [line.partition(" ")[0].lower() for _, line in lines]
+    if "@data" not in keys:
+        raise DataError(f"{path.name}: a .ts file has a line '@data' before its sequences but this has none")
+    begin = keys.index("@data")
+    header = {key: line.partition(" ")[2] for key, (_, line) in zip(keys[:begin], lines, strict=False)}
+    named = _named_classes(path, header)
+    sequences, labels = [], []
+    for number, line in lines[begin + 1 :]:
         *dimensions, label = line.split(":")
         if not dimensions:
             raise _fault(path, number, "dimensions and a label divided by ':'", line)
@@ -86,14 +85,19 @@ def _read_ts(path: Path, classes: Sequence[str] | None) -> LabelledSequences:
             raise _fault(path, number, "dimensions of equal length", f"lengths {found}")
         sequences.append(np.stack(features, axis=1))
         labels.append(label.strip())
-    if not in_data:
-        raise DataError(f"{path.name}: a .ts file has a line '@data' before its sequences but this has none")
-    if header.get("@timestamps", "false").lower() == "true":
+    return labelled_sequences(sequences, labels, classes=classes or named or None)
+
+
+def _named_classes(path: Path, header: dict[str, str]) -> list[str]:
+    """Classes that the header names, after refusing what is not read."""
+    if header.get("@timestamps", "false").strip().lower() == "true":
         raise DataError(f"{path.name}: .ts files with time stamps are not read; write the values alone")
     told, *named = header.get("@classlabel", "false").split() or ["false"]
     if told.lower() != "true":
-        raise DataError(f"{path.name}: every sequence needs a class but @classLabel is false; add the labels")
-    return labelled_sequences(sequences, labels, classes=classes or named or None)
+        raise DataError(
+            f"{path.name}: every sequence needs a class but @classLabel does not say 'true'; add the labels"
+        )
+    return named
 
 
 def _read_tsv(path: Path, classes: Sequence[str] | None) -> LabelledSequences:
@@ -124,7 +128,8 @@ def _numbers(path: Path, number: int, text: str, divider: str) -> np.ndarray:
             np.nan if (item := raw.strip()) in ("?", "") else float(item) for raw in text.split(divider)
         ]
     except ValueError as error:
-        raise _fault(path, number, "numbers, or ? where missing", str(error).rpartition(": ")[2]) from error
+        word = str(error).rpartition(": ")[2].strip("'")
+        raise _fault(path, number, "numbers, or ? where missing", word) from error
     return np.array(values, dtype=np.float32)
 
 
