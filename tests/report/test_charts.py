@@ -59,6 +59,7 @@ def test_no_training_time_stands_at_the_shortest_one_shown(baselines_record: Stu
     (points,) = rows_of(charts.accuracy_against_cost(baselines_record))
     times = {point["name"]: (point["time"], point["train"]) for point in points}
     assert times["naive"] == (0.01, "0 s")
+    assert {point["parameters_text"] for point in points} == {"–"}
 
 
 def test_long_curves_are_thinned_to_their_last_point(forecast_record: StudyRecord) -> None:

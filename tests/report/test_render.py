@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,20 +19,16 @@ Opener = Callable[..., Page]
 MARKS = "g.mark-symbol:not(.role-legend-symbol) > *, g.mark-line > *, g.mark-area > *, g.mark-rect > *"
 
 
-@pytest.fixture
-def open_report(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
-    """Render a record, open the file, wait for its charts; afterwards nothing may have gone wrong."""
+@contextmanager
+def opened(browser: Browser, record: StudyRecord, folder: Path, width: int, dark: bool) -> Iterator[Page]:
+    """Render a record, open the file, wait for its charts; at the end nothing may have gone wrong."""
     faults: list[str] = []
     requests: list[str] = []
-    contexts = []
-
-    def open_(record: StudyRecord, *, width: int = 1280, dark: bool = False) -> Page:
-        path = tmp_path / "report.html"
-        render(record, path)
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
-        )
-        contexts.append(context)
+    path = folder / "report.html"
+    render(record, path)
+    with browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+    ) as context:
         page = context.new_page()
         page.on(
             "console", lambda said: faults.append(said.text) if said.type in {"error", "warning"} else None
@@ -41,14 +37,29 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
         page.on("request", lambda request: requests.append(request.url))
         page.goto(path.as_uri())
         page.wait_for_function("document.querySelector('.chart:not([data-drawn])') === null")
-        requests.remove(path.as_uri())
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
+        yield page
     assert faults == []
-    assert [url for url in requests if not url.startswith("data:")] == []
+    assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+
+
+@pytest.fixture
+def open_report(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
+    """Opens a record's report in a page of its own."""
+    with ExitStack() as pages:
+
+        def open_(record: StudyRecord, *, width: int = 1280, dark: bool = False) -> Page:
+            return pages.enter_context(opened(browser, record, tmp_path, width, dark))
+
+        yield open_
+
+
+@pytest.fixture(scope="module")
+def forecast_page(
+    browser: Browser, forecast_record: StudyRecord, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Page]:
+    """One page for the tests that only look."""
+    with opened(browser, forecast_record, tmp_path_factory.mktemp("report"), 1280, False) as page:
+        yield page
 
 
 def marks_by_chart(page: Page) -> dict[str, int]:
@@ -63,10 +74,8 @@ def marks_by_chart(page: Page) -> dict[str, int]:
     return count
 
 
-def test_every_chart_of_a_forecast_study_draws_its_marks(
-    open_report: Opener, forecast_record: StudyRecord
-) -> None:
-    drawn = marks_by_chart(open_report(forecast_record))
+def test_every_chart_of_a_forecast_study_draws_its_marks(forecast_page: Page) -> None:
+    drawn = marks_by_chart(forecast_page)
     at_least = {
         "figure-scores-depth": 4 * 5 + 4,  # a dot a seed, a diamond a mean
         "figure-costs-depth": 4,
@@ -102,20 +111,17 @@ def test_every_chart_of_a_classification_study_draws_its_marks(
     ]
 
 
-def test_the_verdict_comes_first_and_is_the_largest_text(
-    open_report: Opener, forecast_record: StudyRecord
-) -> None:
-    page = open_report(forecast_record)
-    lead = page.locator("main p").first
+def test_the_verdict_comes_first_and_is_the_largest_text(forecast_page: Page) -> None:
+    lead = forecast_page.locator("main p").first
     assert lead.inner_text() == "2 layers."
-    largest = page.evaluate(
+    largest = forecast_page.evaluate(
         """() => {
             const size = element => parseFloat(getComputedStyle(element).fontSize);
             return [...document.querySelectorAll('main *')].sort((a, b) => size(b) - size(a))[0].innerText;
         }"""
     )
     assert largest == "2 layers."
-    assert "cars_tomorrow" in page.locator("#verdict .notice").inner_text()
+    assert "cars_tomorrow" in forecast_page.locator("#verdict .notice").inner_text()
 
 
 def test_columns_sort_by_figure_both_ways_with_unknown_last(
@@ -168,8 +174,7 @@ def test_an_interrupted_study_still_has_a_report(
     assert page.locator("h2", has_text="Data and settings").is_visible()
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])
 def test_the_page_fits_its_window(
     width: int, dark: bool, open_report: Opener, forecast_record: StudyRecord
 ) -> None:
@@ -183,16 +188,13 @@ def test_the_page_fits_its_window(
     assert wide == []
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == ("rgb(18, 20, 23)" if dark else "rgb(251, 251, 250)")
-    if folder := os.environ.get("LAMINA_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/report-{width}{'-dark' if dark else ''}.png", full_page=True)
 
 
-def test_every_chart_says_what_it_shows(open_report: Opener, forecast_record: StudyRecord) -> None:
-    page = open_report(forecast_record)
-    labels = page.locator(".chart").evaluate_all("charts => charts.map(chart => chart.ariaLabel)")
+def test_every_chart_says_what_it_shows(forecast_page: Page) -> None:
+    labels = forecast_page.locator(".chart").evaluate_all("charts => charts.map(chart => chart.ariaLabel)")
     assert all(len(label) > 40 for label in labels)
     assert labels[1].startswith("Mean training time of a seed: lstm ×1 9 s, lstm ×2 14 s")
-    texts = page.locator(".chart .role-axis-title text").all_text_contents()
+    texts = forecast_page.locator(".chart .role-axis-title text").all_text_contents()
     assert [title for title in texts if "(" not in title and title != "steps ahead"] == []
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lamina.report.formats import duration, significant
+from lamina.report.formats import count, duration, significant
 from lamina.report.standings import Standing, display_names, standings
 from lamina.study.verdict import Candidate, Forecast, Numbers, StudyRecord, Verdict
 
@@ -129,7 +129,8 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
     import altair as alt
 
     lines = [line for line in standings(record) if line.train_s is not None]
-    part = "test" if any(line.is_network and line.test for line in lines) else "validation"
+    networks = [line for line in lines if line.is_network]
+    part = "test" if any(line.test for line in networks or lines) else "validation"
     rows = [row for line in lines if (row := _cost_row(line, part)) is not None]
     if not rows:
         return None
@@ -149,7 +150,8 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
     shape = alt.Shape(
         "kind:N", title=None, scale=alt.Scale(domain=["network", "baseline"], range=["circle", "square"])
     )
-    size = alt.Size("parameters:Q", title="parameters", scale=alt.Scale(range=[60, 420]), legend=None)
+    most = max(row["parameters"] for row in rows) or 1
+    size = alt.Size("parameters:Q", scale=alt.Scale(domain=[0, most], range=[60, 420]), legend=None)
     drawn = alt.Chart(_values(rows))
     interval = drawn.mark_rule(opacity=0.4, strokeWidth=1.5).encode(
         x=time, y=alt.Y("low:Q", title=title), y2="high:Q", color=kind
@@ -199,7 +201,7 @@ def training_curves(record: StudyRecord) -> Drawing | None:
     drawn = alt.Chart(_values(rows)).transform_filter("datum.id === model_of_curves")
     seeds = drawn.mark_line(opacity=0.35, strokeWidth=1).encode(
         x=epoch,
-        y=alt.Y("loss:Q", title="loss (scaled target, lower is better)", scale=alt.Scale(zero=False)),
+        y=alt.Y("loss:Q", title="loss (as optimised, lower is better)", scale=alt.Scale(zero=False)),
         color=part,
         detail="seed:N",
     )
@@ -358,8 +360,8 @@ def error_histogram(record: StudyRecord) -> Drawing | None:
         return None
     counts, edges = np.histogram(errors, bins=min(HISTOGRAM_BINS, max(5, round(len(errors) ** 0.5))))
     rows = [
-        {"low": low, "high": high, "count": count, "range": f"{significant(low)} to {significant(high)}"}
-        for low, high, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
+        {"low": low, "high": high, "count": held, "range": f"{significant(low)} to {significant(high)}"}
+        for low, high, held in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
     ]
     bars = (
         alt.Chart(_values(rows))
@@ -389,9 +391,9 @@ def confusion(record: StudyRecord) -> Drawing | None:
     if found is None:
         return None
     rows = [
-        {"truth": truth, "predicted": predicted, "count": count, "share": count / max(1, sum(counts))}
+        {"truth": truth, "predicted": predicted, "count": cell, "share": cell / max(1, sum(counts))}
         for truth, counts in zip(found.classes, found.matrix, strict=True)
-        for predicted, count in zip(found.classes, counts, strict=True)
+        for predicted, cell in zip(found.classes, counts, strict=True)
     ]
     classes = list(found.classes)
     base = alt.Chart(_values(rows)).encode(
@@ -528,6 +530,7 @@ def _cost_row(line: Standing, part: str) -> dict[str, Any] | None:
         "high": score.mean + half_width,
         "mean_text": str(score),
         "parameters": line.parameters or 0,
+        "parameters_text": count(line.parameters),
         "best": line.is_best,
     }
 
@@ -539,7 +542,7 @@ def _cost_tooltip(record: StudyRecord) -> list[alt.Tooltip]:
         alt.Tooltip("name:N", title="model"),
         alt.Tooltip("mean_text:N", title=record.metric.name),
         alt.Tooltip("train:N", title="training time"),
-        alt.Tooltip("parameters:Q", format=","),
+        alt.Tooltip("parameters_text:N", title="parameters"),
     ]
 
 
