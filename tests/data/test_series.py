@@ -221,7 +221,10 @@ class TestRepairs:
 
     def test_gaps_are_named_or_inserted_as_missing(self, tmp_path: Path) -> None:
         path = write(tmp_path, "ds,y,p\n2024-01-01,1,5\n2024-01-02,2,6\n2024-01-05,5,7\n2024-01-06,6,8\n")
-        with pytest.raises(DataError, match=r"1d apart but series 'y' jumps.*at line 4.*--gaps missing"):
+        with pytest.raises(
+            DataError,
+            match=r"1d apart but series 'y' jumps from 2024-01-02 to 2024-01-05 at line 4 .*--gaps missing",
+        ):
             read_series(path)
         table = read_series(path, gaps="missing")
         np.testing.assert_array_equal(table.y, [1, 2, np.nan, np.nan, 5, 6])
@@ -329,6 +332,12 @@ class TestErrors:
     def test_an_unknown_choice_is_an_error(self) -> None:
         with pytest.raises(ConfigError, match="did you mean 'missing'"):
             read_series(daily(y=[1.0]), gaps="mising")  # type: ignore[arg-type]  # the user's typo
+
+    def test_time_in_a_pandas_index_is_not_overlooked(self) -> None:
+        frame = pd.DataFrame({"y": [1.0, 2.0]}, index=pd.date_range("2024-01-01", periods=2, tz="UTC"))
+        with pytest.raises(DataError, match=r"reset_index\(\)"):
+            read_series(frame)
+        assert read_series(frame.reset_index(), time="index").frequency.step == "1d"
 
     def test_what_is_no_table_is_an_error(self) -> None:
         with pytest.raises(

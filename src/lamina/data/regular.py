@@ -77,7 +77,7 @@ def merge_duplicates(rows: Rows, duplicates: Duplicates, *, ids: tuple[str, ...]
         first = int(np.flatnonzero(repeats)[0])
         raise DataError(
             f"{sheet.name}: each time stands once in a series but series '{ids[rows.series[first]]}' has "
-            f"{rows.time[first]} at {sheet.rows(rows.position[first - 1 : first + 1])} "
+            f"{_stamp(rows.time[first])} at {sheet.rows(rows.position[first - 1 : first + 1])} "
             f"({int(repeats.sum())} repeated rows in all); choose which to keep with duplicates= "
             f"(--duplicates first, last or mean), or name the column that tells the series apart with id= "
             f"(--id)"
@@ -114,7 +114,7 @@ def fill_gaps(rows: Rows, frequency: Frequency, gaps: Gaps, *, ids: tuple[str, .
         raise DataError(
             f"{sheet.name}: time stamps must be whole steps of {frequency.step} apart but series "
             f"'{ids[rows.series[wrong[0]]]}' leaves that grid at {sheet.rows(rows.position[wrong])} "
-            f"(first {rows.time[wrong[0]]}); name the true step with frequency= (--frequency), or "
+            f"(first {_stamp(rows.time[wrong[0]])}); name the true step with frequency= (--frequency), or "
             f"resample the "
             f"data to one step before"
         )
@@ -126,7 +126,8 @@ def fill_gaps(rows: Rows, frequency: Frequency, gaps: Gaps, *, ids: tuple[str, .
         raise DataError(
             f"{sheet.name}: rows must be {frequency.step} apart but series '{ids[rows.series[first]]}' "
             f"jumps from "
-            f"{rows.time[first - 1]} to {rows.time[first]} at {sheet.row(int(rows.position[first]))} "
+            f"{_stamp(rows.time[first - 1])} to {_stamp(rows.time[first])} at "
+            f"{sheet.row(int(rows.position[first]))} "
             f"({len(jumps)} gaps in all: {sheet.rows(rows.position[jumps])}); insert the missing rows as "
             f"missing "
             f"values with gaps='missing' (--gaps missing), or name the step with frequency= (--frequency)"
@@ -171,3 +172,8 @@ def _mean_of_groups(values: np.ndarray, begins: np.ndarray) -> np.ndarray:
     mean = np.full(total.shape, np.nan, dtype=values.dtype)
     np.divide(total, seen, out=mean, where=seen > 0)
     return mean
+
+
+def _stamp(time: np.datetime64 | np.int64) -> str:
+    """A time without the zeros that say nothing."""
+    return str(time).removesuffix(".000000").removesuffix("T00:00:00")

@@ -14,7 +14,7 @@ from lamina.data.encoding import Column, Encoding, encode, fit_column, output_na
 from lamina.data.frequency import Frequency, as_frequency, infer_frequency, with_month_end
 from lamina.data.regular import Duplicates, Gaps, Rows, fill_gaps, in_time_order, merge_duplicates
 from lamina.data.roles import Roles, assign_roles
-from lamina.data.sheet import Sheet, column_names, read_sheet, require_columns
+from lamina.data.sheet import Sheet, column_names, has_dated_index, read_sheet, require_columns
 from lamina.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["Column", "Encoding", "Frequency", "SeriesTable", "read_future", "read_series"]
@@ -180,6 +180,11 @@ def read_series(
         encoding=encoding,
         source=_source_name(source),
     )
+    if roles.time is None and has_dated_index(source):
+        raise DataError(
+            "time is a column but this frame has it in its index; pass frame.reset_index() and name it "
+            "with time="
+        )
     sheet = read_sheet(source, columns=roles.all, text=() if roles.id is None else (roles.id,))
 
     codes, ids = _series_codes(sheet, roles.id)
@@ -200,7 +205,7 @@ def read_series(
     if len(single) < len(ordered):
         notes.append(f"{len(ordered) - len(single)} rows of repeated time were merged ({duplicates})")
     step, step_notes = _resolve_frequency(single, given, sheet)
-    notes += step_notes
+    notes += step_notes if roles.time is not None else []
     regular = fill_gaps(single, step, gaps, ids=ids, sheet=sheet)
     if len(regular) > len(single):
         notes.append(f"{len(regular) - len(single)} left-out rows were inserted as missing")

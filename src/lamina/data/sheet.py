@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,14 @@ def column_names(source: Any) -> list[str]:
     return list(_native(source).collect_schema().names())
 
 
+def has_dated_index(source: Any) -> bool:
+    """Whether this is a pandas frame that keeps its time in the index."""
+    if isinstance(source, str | Path):
+        return False
+    index = nw.maybe_get_index(_native(source))
+    return index is not None and str(index.dtype).startswith("datetime64")
+
+
 def read_sheet(source: Any, *, columns: Sequence[str], text: Collection[str] = ()) -> Sheet:
     """The named columns of a file (CSV, .csv.gz, Parquet) or frame (pandas, Polars, Arrow).
 
@@ -238,26 +247,21 @@ def existing_file(source: str | Path) -> Path:
     raise DataError(f"there is no file '{path.name}' {where}{did_you_mean(path.name, names)}")
 
 
-class _reading:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     """Turns what the reader says about a damaged file into a DataError with its name."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, pl.exceptions.NoDataError):
-            raise DataError(
-                f"{self.path.name} must have a line of column names and rows but is empty; "
-                f"check that it was written completely"
-            ) from error
-        if isinstance(error, PolarsError | OSError):
-            reason = str(error).strip().splitlines()[0]
-            raise DataError(
-                f"{self.path.name} could not be read as a table: {reason}. Open it and mend that place"
-            ) from error
+    try:
+        yield
+    except pl.exceptions.NoDataError as error:
+        raise DataError(
+            f"{path.name} must have a line of column names and rows but is empty; "
+            f"check that it was written completely"
+        ) from error
+    except (PolarsError, OSError) as error:
+        reason = str(error).strip().splitlines()[0].replace("utf-8 sequence", "UTF-8")
+        raise DataError(
+            f"{path.name} could not be read as a table: {reason}; open it and mend that place"
+        ) from error
 
 
 def _collect(path: Path, columns: Sequence[str], text: Collection[str]) -> pl.DataFrame:
