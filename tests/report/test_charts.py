@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from lamina.report import charts
+from lamina.report.points import LONGEST_CURVE
 from lamina.study.verdict import Candidate, Curve, Figures, Forecast, StudyRecord
 
 OF_A_RECORD = [
@@ -69,7 +70,7 @@ def test_long_curves_are_thinned_to_their_last_point(forecast_record: StudyRecor
     candidate = Candidate(id="lstm-2", label="lstm ×2", curves=(curve,))
     record = forecast_record.model_copy(update={"candidates": (candidate,), "questions": ()})
     (points,) = rows_of(charts.training_curves(record))
-    assert len(points) <= 2 * charts.LONGEST_CURVE
+    assert len(points) <= 2 * LONGEST_CURVE
     assert points[-1] == {"id": "lstm-2", "seed": 0, "epoch": 1_000, "part": "validation", "loss": 0.001}
 
 

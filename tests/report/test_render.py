@@ -57,7 +57,7 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
 def forecast_page(
     browser: Browser, forecast_record: StudyRecord, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Page]:
-    """One page for the tests that only look."""
+    """One page for the tests that look, sort and choose, none of which minds the others."""
     with opened(browser, forecast_record, tmp_path_factory.mktemp("report"), 1280, False) as page:
         yield page
 
@@ -124,24 +124,21 @@ def test_the_verdict_comes_first_and_is_the_largest_text(forecast_page: Page) ->
     assert "cars_tomorrow" in forecast_page.locator("#verdict .notice").inner_text()
 
 
-def test_columns_sort_by_figure_both_ways_with_unknown_last(
-    open_report: Opener, forecast_record: StudyRecord
-) -> None:
-    page = open_report(forecast_record)
-    heading = page.locator("#leaderboard th", has_text="train (s)")
+def test_columns_sort_by_figure_both_ways_with_unknown_last(forecast_page: Page) -> None:
+    heading = forecast_page.locator("#leaderboard th", has_text="train (s)")
     column = heading.evaluate("cell => cell.cellIndex")
 
     def shown() -> list[str]:
-        return page.locator(f"#leaderboard tbody tr > :nth-child({column + 1})").all_inner_texts()
+        return forecast_page.locator(f"#leaderboard tbody tr > :nth-child({column + 1})").all_inner_texts()
 
     heading.locator("button").focus()
-    page.keyboard.press("Enter")
+    forecast_page.keyboard.press("Enter")
     assert shown() == sorted(shown(), key=float)
     assert float(shown()[-1]) == 28.0
     assert heading.get_attribute("aria-sort") == "ascending"
-    page.keyboard.press("Enter")
+    forecast_page.keyboard.press("Enter")
     assert shown() == sorted(shown(), key=float, reverse=True)
-    step = page.locator("#leaderboard th", has_text="step (µs)")
+    step = forecast_page.locator("#leaderboard th", has_text="step (µs)")
     for _ in range(2):
         step.locator("button").click()
         column = step.evaluate("cell => cell.cellIndex")
@@ -149,19 +146,18 @@ def test_columns_sort_by_figure_both_ways_with_unknown_last(
     assert heading.get_attribute("aria-sort") is None
 
 
-def test_another_series_and_model_can_be_chosen(open_report: Opener, forecast_record: StudyRecord) -> None:
-    page = open_report(forecast_record)
-    line = page.locator("#figure-forecasts g.mark-line path").first
+def test_another_series_and_model_can_be_chosen(forecast_page: Page) -> None:
+    line = forecast_page.locator("#figure-forecasts g.mark-line path").first
     before = line.get_attribute("d")
-    page.locator("#figure-forecasts select").select_option(label="south gate")
-    page.wait_for_function(
+    forecast_page.locator("#figure-forecasts select").select_option(label="south gate")
+    forecast_page.wait_for_function(
         "before => document.querySelector('#figure-forecasts g.mark-line path').getAttribute('d') !== before",
         arg=before,
     )
-    page.locator("#figure-norms select").select_option(label="lstm ×3")
-    page.wait_for_function("document.querySelectorAll('#figure-norms g.mark-line path').length >= 3")
-    page.locator("#figure-norms select").select_option(label="lstm ×1")
-    page.wait_for_function("document.querySelectorAll('#figure-norms .role-legend-symbol path').length >= 1")
+    forecast_page.locator("#figure-norms select").select_option(label="lstm ×3")
+    forecast_page.wait_for_function("document.querySelectorAll('#figure-norms g.mark-line path').length >= 3")
+    forecast_page.locator("#figure-norms select").select_option(label="lstm ×1")
+    forecast_page.wait_for_function("document.querySelectorAll('#figure-norms g.mark-line path').length < 3")
 
 
 @pytest.mark.parametrize(("fixture", "charts"), [("empty_record", 0), ("baselines_record", 1)])

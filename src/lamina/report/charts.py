@@ -6,36 +6,34 @@ name the unit on every axis, and show exact values in tooltips. Data travel insi
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from lamina.report.formats import count, duration, significant
+from lamina.report.formats import duration, significant
+from lamina.report.points import (
+    cost_row,
+    curve_rows,
+    forecast_rows,
+    mark_frontier,
+    mean_row,
+    place_labels,
+    role,
+    short,
+    thinned,
+)
 from lamina.report.standings import Standing, display_names, standings
-from lamina.study.verdict import Candidate, Forecast, Numbers, StudyRecord, Verdict
+from lamina.study.verdict import Candidate, StudyRecord, Verdict
 
 if TYPE_CHECKING:
     import altair as alt
 
     Drawing = alt.Chart | alt.LayerChart | alt.FacetChart  # what alt.layer() may give
 
-Point = TypeVar("Point")
-
-# Mid tones with at least 3:1 contrast on white and on #15181c.
+# Mid tones with at least 3:1 contrast on white and on #191c20.
 BLUE, ORANGE, GREY = "#3b82d0", "#d9792b", "#84909c"
 CATEGORIES = (BLUE, ORANGE, "#2f9e77", "#c2569c", "#8d7fd1", "#a88a2e", "#3f9fb5", "#cc5a4a")
 
-# Baselines such as naive take no time to train, which a log axis cannot show.
-SHORTEST_TRAINING_S = 0.01
-
-# Curves are thinned to this many points, so that the file stays small.
-LONGEST_CURVE = 80
-
 HISTOGRAM_BINS = 40
-
-# Room for a name beside a point, as shares of the axes on a phone.
-LABEL_WIDTH, LABEL_HEIGHT = 0.65, 0.09
 
 
 def question_scores(record: StudyRecord, verdict: Verdict) -> Drawing | None:
@@ -52,7 +50,7 @@ def question_scores(record: StudyRecord, verdict: Verdict) -> Drawing | None:
         for score in scores.get(line.id, ())
         if score.validation is not None
     ]
-    means = [_mean_row(line, verdict) for line in lines]
+    means = [mean_row(line, verdict) for line in lines]
     title = f"{record.metric.name} ({record.metric.unit}), validation rows"
     arm = alt.Y("arm:N", title=None, sort=[line.name for line in lines], axis=_arm_axis())
     shade = _role_colour()
@@ -102,7 +100,7 @@ def question_costs(record: StudyRecord, verdict: Verdict) -> Drawing | None:
             "train_s": line.train_s,
             "train": duration(line.train_s),
             "predict": f"{significant(line.predict_ms)} ms",
-            "role": _role(line, verdict),
+            "role": role(line, verdict),
         }
         for line in lines
     ]
@@ -131,11 +129,11 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
     lines = [line for line in standings(record) if line.train_s is not None]
     networks = [line for line in lines if line.is_network]
     part = "test" if any(line.test for line in networks or lines) else "validation"
-    rows = [row for line in lines if (row := _cost_row(line, part)) is not None]
+    rows = [row for line in lines if (row := cost_row(line, part)) is not None]
     if not rows:
         return None
-    _mark_frontier(rows, lower_is_better=record.metric.direction == "lower")
-    _place_labels(rows)
+    mark_frontier(rows, lower_is_better=record.metric.direction == "lower")
+    place_labels(rows)
     title = f"{_score_title(record)}, {part} rows"
     time = alt.X(
         "time:Q",
@@ -188,7 +186,7 @@ def training_curves(record: StudyRecord) -> Drawing | None:
     if not shown:
         return None
     names = display_names(record)
-    rows = [row for candidate in shown for row in _curve_rows(candidate)]
+    rows = [row for candidate in shown for row in curve_rows(candidate)]
     chosen = _dropdown("model_of_curves", "Model", {candidate.id: names[candidate.id] for candidate in shown})
     epoch = alt.X(
         "epoch:Q", title="epoch (passes over the training rows)", axis=alt.Axis(tickMinStep=1, grid=False)
@@ -235,10 +233,10 @@ def gradient_norms(record: StudyRecord) -> Drawing | None:
 
     shown = _best_first(record, [candidate for candidate in record.candidates if candidate.gradient_norms])
     rows = [
-        {"id": candidate.id, "layer": layer, "epoch": epoch, "norm": _short(norm)}
+        {"id": candidate.id, "layer": layer, "epoch": epoch, "norm": short(norm)}
         for candidate in shown
         for layer, norms in candidate.gradient_norms.items()
-        for epoch, norm in _thinned(list(enumerate(norms, start=1)))
+        for epoch, norm in thinned(list(enumerate(norms, start=1)))
         if norm is not None and norm > 0  # a log axis has no place for the rest
     ]
     if not rows:
@@ -275,7 +273,7 @@ def forecasts(record: StudyRecord) -> Drawing | None:
     shown = record.figures.forecasts
     if not shown:
         return None
-    rows = [row for number, forecast in enumerate(shown) for row in _forecast_rows(number, forecast)]
+    rows = [row for number, forecast in enumerate(shown) for row in forecast_rows(number, forecast)]
     chosen = _dropdown("forecast_shown", "Series", {str(i): shown[i].series for i in range(len(shown))})
     target = record.data.target or "target"
     if all(isinstance(row["at"], int) and row["dated"] for row in rows):
@@ -491,48 +489,10 @@ def _arms(record: StudyRecord, verdict: Verdict) -> list[Standing]:
     return [lines[arm] for arm in verdict.arms]
 
 
-def _role(line: Standing, verdict: Verdict) -> str:
-    return "answer" if line.id == verdict.chosen else "other"
-
-
 def _role_colour() -> alt.Color:
     import altair as alt
 
     return alt.Color("role:N", legend=None, scale=alt.Scale(domain=["answer", "other"], range=[BLUE, GREY]))
-
-
-def _mean_row(line: Standing, verdict: Verdict) -> dict[str, Any]:
-    assert line.validation is not None
-    half_width = line.validation.half_width or 0.0
-    return {
-        "arm": line.name,
-        "mean": line.validation.mean,
-        "low": line.validation.mean - half_width,
-        "high": line.validation.mean + half_width,
-        "seeds": line.validation.seeds,
-        "mean_text": str(line.validation),
-        "role": _role(line, verdict),
-    }
-
-
-def _cost_row(line: Standing, part: str) -> dict[str, Any] | None:
-    score = line.test if part == "test" else line.validation
-    if score is None or line.train_s is None:
-        return None
-    half_width = score.half_width or 0.0
-    return {
-        "name": line.name,
-        "kind": "network" if line.is_network else "baseline",
-        "time": max(line.train_s, SHORTEST_TRAINING_S),
-        "train": duration(line.train_s),
-        "mean": score.mean,
-        "low": score.mean - half_width,
-        "high": score.mean + half_width,
-        "mean_text": str(score),
-        "parameters": line.parameters or 0,
-        "parameters_text": count(line.parameters),
-        "best": line.is_best,
-    }
 
 
 def _cost_tooltip(record: StudyRecord) -> list[alt.Tooltip]:
@@ -546,33 +506,6 @@ def _cost_tooltip(record: StudyRecord) -> list[alt.Tooltip]:
     ]
 
 
-def _mark_frontier(rows: list[dict[str, Any]], *, lower_is_better: bool) -> None:
-    """Set `frontier` on every row that is better than all that train at least as fast."""
-    sign = 1 if lower_is_better else -1
-    best = float("inf")
-    for row in sorted(rows, key=lambda row: (row["time"], sign * row["mean"])):
-        row["frontier"] = sign * row["mean"] < best
-        best = min(best, sign * row["mean"])
-
-
-def _place_labels(rows: list[dict[str, Any]]) -> None:
-    """Set `label` on the best network and on frontier points that stand clear of those already named."""
-    times = [math.log10(row["time"]) for row in rows]
-    means = [row["mean"] for row in rows]
-    width = max(times) - min(times) or 1.0
-    height = max(means) - min(means) or 1.0
-    named: list[tuple[float, float]] = []
-    for row in sorted(rows, key=lambda row: (not row["best"], row["time"])):
-        x = (math.log10(row["time"]) - min(times)) / width
-        y = (row["mean"] - min(means)) / height
-        clear = all(
-            abs(x - other_x) > LABEL_WIDTH or abs(y - other_y) > LABEL_HEIGHT for other_x, other_y in named
-        )
-        if row["best"] or (row["frontier"] and clear):
-            row["label"] = "above" if x > 0.5 else "right"
-            named.append((x, y))
-
-
 def _best_first(record: StudyRecord, candidates: list[Candidate]) -> list[Candidate]:
     best = record.best.candidate if record.best else None
     return sorted(candidates, key=lambda candidate: candidate.id != best)
@@ -584,67 +517,3 @@ def _dropdown(name: str, label: str, choices: Mapping[str, str]) -> alt.Paramete
 
     bind = alt.binding_select(options=list(choices), labels=list(choices.values()), name=f"{label} ")
     return alt.param(name=name, value=next(iter(choices)), bind=bind)
-
-
-def _curve_rows(candidate: Candidate) -> Iterable[dict[str, Any]]:
-    for curve in candidate.curves:
-        for epoch, train, validation in _thinned(
-            list(zip(curve.epochs, curve.train, curve.validation, strict=True))
-        ):
-            for part, loss in (("training", train), ("validation", validation)):
-                if loss is not None:
-                    yield {
-                        "id": candidate.id,
-                        "seed": curve.seed,
-                        "epoch": epoch,
-                        "part": part,
-                        "loss": _short(loss),
-                    }
-
-
-def _thinned(points: list[Point]) -> list[Point]:
-    """At most LONGEST_CURVE points, evenly spread, the last one kept."""
-    stride = -(-len(points) // LONGEST_CURVE)
-    return points[::-1][:: max(1, stride)][::-1]
-
-
-def _short(value: float | None) -> float | None:
-    """Five significant digits: more than a screen shows, in half the bytes."""
-    return None if value is None else float(f"{value:.5g}")
-
-
-def _forecast_rows(number: int, forecast: Forecast) -> Iterable[dict[str, Any]]:
-    """A row a time stamp; absent values have no key, so that lines break there."""
-    places = _places(forecast.time)
-    past: Numbers = (None,) * len(forecast.history)
-    columns: dict[str, Numbers] = {
-        "truth": forecast.history + forecast.truth,
-        "forecast (median)": past + forecast.median,
-        "lo_80": past + forecast.lo_80,
-        "hi_80": past + forecast.hi_80,
-        "lo_95": past + (forecast.lo_95 or (None,) * len(forecast.median)),
-        "hi_95": past + (forecast.hi_95 or (None,) * len(forecast.median)),
-    }
-    for i, when in enumerate(forecast.time):
-        values = {name: _short(column[i]) for name, column in columns.items() if column[i] is not None}
-        row: dict[str, Any] = {
-            "id": str(number),
-            "when": str(when),
-            "at": places[i][0],
-            "dated": places[i][1],
-        }
-        if "lo_80" in values and "hi_80" in values:
-            row["range_80"] = f"{significant(values['lo_80'], 4)} to {significant(values['hi_80'], 4)}"
-        yield row | values
-
-
-def _places(time: Sequence[str | int]) -> list[tuple[int, bool]]:
-    """Where each time stamp stands: milliseconds since 1970 when all are ISO dates, else the step itself."""
-    try:
-        dates = [datetime.fromisoformat(str(when)) for when in time if isinstance(when, str)]
-    except ValueError:
-        dates = []
-    if dates and len(dates) == len(time):
-        zoned = [date if date.tzinfo else date.replace(tzinfo=UTC) for date in dates]
-        return [(round(1000 * date.timestamp()), True) for date in zoned]
-    return [(when if isinstance(when, int) else i, False) for i, when in enumerate(time)]
