@@ -5,6 +5,9 @@ Each keeps to a time limit and tells in ``notes`` every cap it needed. Where it 
 forecast is NaN, so that comparisons can be restricted to the windows it did forecast.
 """
 
+# Every baseline takes what any of them needs.
+# ruff: noqa: ARG002
+
 from __future__ import annotations
 
 import time
@@ -37,6 +40,7 @@ BATCH_VALUES = 4_000_000
 LINEAR_WINDOWS = 50_000
 BOOSTING_ROWS = 200_000
 BOOSTING_LAGS = 48
+BOOSTING_THREADED_ROWS = 20_000
 # Longer sequences are resampled to this for convolutional features, whose memory grows with length.
 ROCKET_STEPS = 1_024
 ROCKET_LEAST_STEPS = 9
@@ -151,14 +155,7 @@ class Naive:
         self.notes: list[str] = []
 
     def fit(
-        self,
-        table: SeriesTable,
-        cuts: Cuts,
-        *,
-        input_size: int,
-        horizon: int,
-        deadline_s: float,
-        seed: int,  # noqa: ARG002
+        self, table: SeriesTable, cuts: Cuts, *, input_size: int, horizon: int, deadline_s: float, seed: int
     ) -> None:
         """There is nothing to learn."""
 
@@ -174,14 +171,7 @@ class SeasonalNaive:
         self.notes: list[str] = []
 
     def fit(
-        self,
-        table: SeriesTable,
-        cuts: Cuts,
-        *,
-        input_size: int,
-        horizon: int,
-        deadline_s: float,
-        seed: int,  # noqa: ARG002
+        self, table: SeriesTable, cuts: Cuts, *, input_size: int, horizon: int, deadline_s: float, seed: int
     ) -> None:
         """There is nothing to learn; the season is the table's."""
         self.notes.append(f"season {table.frequency.season}")
@@ -218,14 +208,7 @@ class Statistical:
         self._longest_season = longest_season
 
     def fit(
-        self,
-        table: SeriesTable,
-        cuts: Cuts,
-        *,
-        input_size: int,
-        horizon: int,
-        deadline_s: float,
-        seed: int,  # noqa: ARG002
+        self, table: SeriesTable, cuts: Cuts, *, input_size: int, horizon: int, deadline_s: float, seed: int
     ) -> None:
         """Fit the series in random order until the time is up."""
         begin = time.perf_counter()
@@ -255,7 +238,7 @@ class Statistical:
     def _season(self, table: SeriesTable) -> int:
         usable = [s for s in table.frequency.seasons if s <= (self._longest_season or s)]
         if table.frequency.seasons and not usable:
-            self.notes.append(f"no season, as {self._longest_season} steps are the longest it can have")
+            self.notes.append(f"no season, as {self._longest_season} steps are the longest it has")
         return usable[0] if usable else 1
 
     def _note_caps(self, table: SeriesTable, season: int, keep: int, reasons: list[str]) -> None:
@@ -301,14 +284,7 @@ class LinearWindow:
         self.notes: list[str] = []
 
     def fit(
-        self,
-        table: SeriesTable,
-        cuts: Cuts,
-        *,
-        input_size: int,
-        horizon: int,
-        deadline_s: float,
-        seed: int,  # noqa: ARG002
+        self, table: SeriesTable, cuts: Cuts, *, input_size: int, horizon: int, deadline_s: float, seed: int
     ) -> None:
         """Closed form from sums over the training windows."""
         train = training_windows(table, cuts, input_size=input_size, horizon=horizon)
@@ -316,11 +292,13 @@ class LinearWindow:
         rng = np.random.default_rng(seed)
         if len(train) > LINEAR_WINDOWS:
             self.notes.append(f"fitted on {LINEAR_WINDOWS:,} of {len(train):,} training windows")
+        # Windows padded before the start of a series blur the map; they are used where whole ones are few.
+        padded = bool(np.median(cuts.train_end) < 2 * (input_size + horizon))
         size = input_size + 1
         gram, cross = np.zeros((size, size)), np.zeros((size, horizon))
         for batch in _batches(train, _draw(len(train), LINEAR_WINDOWS, rng)):
             x, y, _, _ = _normalised(batch)
-            complete = ~np.isnan(y).any(axis=1)
+            complete = ~np.isnan(y).any(axis=1) & (batch.past_valid.all(axis=1) | padded)
             gram += x[complete].T @ x[complete]
             cross += x[complete].T @ y[complete]
         check = valid.batch(_draw(len(valid), 2_000, rng))
@@ -365,7 +343,8 @@ class BoostedLags:
         rng = np.random.default_rng(seed)
         if len(train) * horizon > BOOSTING_ROWS:
             self.notes.append(f"fitted on {BOOSTING_ROWS:,} of {len(train) * horizon:,} training rows")
-        train_set = lightgbm.Dataset(*_boosting_rows(train, BOOSTING_ROWS, rng))
+        x, y = _boosting_rows(train, BOOSTING_ROWS, rng)
+        train_set = lightgbm.Dataset(x, y)
         valid_set = lightgbm.Dataset(*_boosting_rows(valid, BOOSTING_ROWS // 10, rng), reference=train_set)
 
         def stop_in_time(state: Any) -> None:
@@ -383,6 +362,8 @@ class BoostedLags:
                 "deterministic": True,
                 "force_row_wise": True,
                 "verbosity": -1,
+                # threads that meet at each split of a small tree cost more than they bring
+                "num_threads": 1 if len(y) < BOOSTING_THREADED_ROWS else 0,
             },
             train_set,
             num_boost_round=500,
@@ -520,7 +501,7 @@ class Majority:
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def fit(self, train: LabelledSequences, valid: LabelledSequences, *, seed: int) -> None:  # noqa: ARG002
+    def fit(self, train: LabelledSequences, valid: LabelledSequences, *, seed: int) -> None:
         """Count the classes."""
         counts = np.bincount(train.labels[train.labels >= 0], minlength=len(train.classes))
         self._shares = counts / counts.sum()
@@ -531,12 +512,12 @@ class Majority:
 
 
 class RidgeOnSummaries:
-    """Ridge on simple statistics of each feature (level, spread, extremes, rise, roughness) and the length."""
+    """Ridge on statistics of each feature (level, spread, extremes, rise, roughness) and the length."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def fit(self, train: LabelledSequences, valid: LabelledSequences, *, seed: int) -> None:  # noqa: ARG002
+    def fit(self, train: LabelledSequences, valid: LabelledSequences, *, seed: int) -> None:
         """Closed form."""
         self._ridge = _CalibratedRidge(
             _summaries(train), train.labels, _summaries(valid), valid.labels, len(train.classes)

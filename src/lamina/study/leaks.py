@@ -154,8 +154,8 @@ def changed_level(table: SeriesTable, cuts: Cuts) -> CheckResult:
         return CheckResult("LK04", "pass", evidence, "test and training values are alike")
     sentence = (
         f"the test part is much unlike training: {table.target} is {abs(pooled.mean()):.1f} standard "
-        f"deviations {'higher' if pooled.mean() > 0 else 'lower'} on average (Kolmogorov-Smirnov distance {gap:.2f}), "
-        f"so scores may not carry over"
+        f"deviations {'higher' if pooled.mean() > 0 else 'lower'} on average (Kolmogorov-Smirnov "
+        f"distance {gap:.2f}), so scores may not carry over"
     )
     return CheckResult("LK04", "warn", evidence, sentence)
 
