@@ -37,7 +37,7 @@ def test_forget_bias_starts_at_one() -> None:
 
 
 def test_chrono_spreads_memories_up_to_the_steps_asked() -> None:
-    bias = Recurrent(3, 500, chrono_steps=100).get_parameter("bias_ih_l0").view(4, 500)
+    bias = Recurrent(3, 200, chrono_steps=100).get_parameter("bias_ih_l0").view(4, 200)
     memory_steps = bias[1].exp() + 1
     assert 2 <= memory_steps.min() < 10
     assert 90 < memory_steps.max() <= 100

@@ -91,8 +91,6 @@ def test_like_is_the_nearest_in_parameters(layers: int, hidden: int, direction: 
     for size in (chosen.size - 4, chosen.size + 4):
         if size > 0:
             assert gap <= abs(chosen.replace(size=size).parameters - wanted)
-    if hidden >= 64:  # half a step of 4 on either side changes a quadratic by this much
-        assert gap / wanted < 4 / chosen.size
 
 
 @pytest.mark.parametrize(
