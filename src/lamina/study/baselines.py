@@ -39,6 +39,10 @@ LONGEST_ETS_SEASON = 24
 BATCH_VALUES = 4_000_000
 LINEAR_WINDOWS = 50_000
 BOOSTING_ROWS = 200_000
+BOOSTING_STEPS = 8  # examples taken from one window on average, as gathering a window costs more than they do
+# A loaded core gathers, bins and boosts about this many rows a second; the least still makes a model.
+BOOSTING_ROWS_PER_S = 4_000
+BOOSTING_LEAST_ROWS = 20_000
 BOOSTING_LAGS = 48
 BOOSTING_THREADED_ROWS = 20_000
 # Longer sequences are resampled to this for convolutional features, whose memory grows with length.
@@ -267,8 +271,9 @@ class Statistical:
             history = _filled(windows.table.y[self._begins[series] : windows.origins[window]])
             found[window] = self._models[series].forward(y=history, h=windows.horizon)["mean"]
             done += 1
-        if done < len(windows):
-            self.notes.append(f"forecast {done:,} of {len(windows):,} origins, drawn at random, in its time")
+        note = f"forecast {done:,} of {len(windows):,} origins, drawn at random, in its time"
+        if done < len(windows) and note not in self.notes:
+            self.notes.append(note)
         found[~np.isfinite(found).all(axis=1)] = np.nan
         return found
 
@@ -341,11 +346,12 @@ class BoostedLags:
         train = training_windows(table, cuts, input_size=input_size, horizon=horizon)
         valid = evaluation_windows(table, cuts, part="validation", input_size=input_size, horizon=horizon)
         rng = np.random.default_rng(seed)
-        if len(train) * horizon > BOOSTING_ROWS:
-            self.notes.append(f"fitted on {BOOSTING_ROWS:,} of {len(train) * horizon:,} training rows")
-        x, y = _boosting_rows(train, BOOSTING_ROWS, rng)
+        most = int(np.clip(BOOSTING_ROWS_PER_S * deadline_s, BOOSTING_LEAST_ROWS, BOOSTING_ROWS))
+        if len(train) * horizon > most:
+            self.notes.append(f"fitted on at most {most:,} of {len(train) * horizon:,} training rows")
+        x, y = _boosting_rows(train, most, rng)
         train_set = lightgbm.Dataset(x, y)
-        valid_set = lightgbm.Dataset(*_boosting_rows(valid, BOOSTING_ROWS // 10, rng), reference=train_set)
+        valid_set = lightgbm.Dataset(*_boosting_rows(valid, most // 5, rng), reference=train_set)
 
         def stop_in_time(state: Any) -> None:
             if time.perf_counter() - begin > FIT_SHARE * deadline_s:
@@ -444,8 +450,10 @@ def _mean_absolute_error(batch: WindowBatch, weights: Array) -> float:
 
 def _boosting_rows(windows: Windows, most: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Features (rows, columns) and normalised targets (rows,) of at most ``most`` examples."""
-    examples = _draw(len(windows) * windows.horizon, most, rng)
-    window, steps = np.divmod(examples, windows.horizon)
+    drawn = _draw(len(windows), max(1, most // min(BOOSTING_STEPS, windows.horizon)), rng)
+    examples = _draw(len(drawn) * windows.horizon, most, rng)
+    place, steps = np.divmod(examples, windows.horizon)
+    window = drawn[place]
     features, targets = [], []
     unique, place = np.unique(window, return_inverse=True)
     for chosen in _chunks(np.arange(len(unique)), windows.input_size + windows.horizon):

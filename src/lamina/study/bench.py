@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -51,12 +50,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Trivial:
-    """One trivial method: its scores by window, NaN where not evaluated, and what it cost."""
+    """One trivial method: its scores by validation window, its predictions for the test part, and its cost.
+
+    Attributes:
+        validation: NaN where it gave no forecast; empty where it failed.
+        test_prediction: not scored before the study ends.
+        failed: why it could not be used, or "".
+    """
 
     id: str
-    label: str
     validation: Array
-    test: Callable[[], Array]
+    test_prediction: Array
     train_s: float
     predict_ms: float
     note: str = ""
@@ -97,6 +101,9 @@ class Bench(Protocol):
 
     def test_errors(self, folder: Path) -> Array:
         """Scores of a saved model on the test part."""
+
+    def trivial_test_errors(self, method: Trivial) -> Array:
+        """Scores of a trivial method on the test part."""
 
     def predict_ms(self, folder: Path) -> float:
         """Milliseconds to predict one sequence."""

@@ -16,11 +16,11 @@ from lamina.estimators.defaults import window_form
 from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.load import load
 from lamina.metrics import METRICS, mase_scale
-from lamina.study.baselines import FORECAST_BASELINES
+from lamina.study.baselines import FORECAST_BASELINES, run_forecast_baseline
 from lamina.study.bench import Array, Run, Settings, Trivial
 from lamina.study.cost import count_parameters, measure, median_ms
 from lamina.study.decide import Layout
-from lamina.study.leaks import CheckResult, check_leaks
+from lamina.study.leaks import CheckResult, check_table
 from lamina.study.space import Design
 from lamina.study.verdict import Data, Figures, Forecast, Metric, Residuals
 from lamina.tasks.forecast import PointMetric, mean_error, window_errors
@@ -83,7 +83,7 @@ class ForecastBench:
         return evaluation_windows(self._table, self._cuts, part=part, stride=stride, **sizes)
 
     def checks(self) -> list[CheckResult]:
-        return check_leaks(self._table, self._cuts, horizon=self._horizon)
+        return check_table(self._table, self._cuts, horizon=self._horizon)
 
     def train(
         self,
@@ -145,40 +145,37 @@ class ForecastBench:
 
     def trivial(self, seconds: float, seed: int) -> list[Trivial]:
         found = []
-        for place, (name, make) in enumerate(FORECAST_BASELINES.items()):
-            share = seconds / (len(FORECAST_BASELINES) - place)
-            method = make()
-            fitted = measure(
-                lambda method=method, share=share: method.fit(  # type: ignore[misc]  # bound at once
-                    self._table,
-                    self._cuts,
-                    input_size=self._input_size,
-                    horizon=self._horizon,
-                    deadline_s=share,
-                    seed=seed,
-                )
+        for place, name in enumerate(FORECAST_BASELINES):
+            run = run_forecast_baseline(
+                name,
+                self._table,
+                self._cuts,
+                (self._validation, self._test),
+                deadline_s=max(1.0, seconds / (len(FORECAST_BASELINES) - place)),
+                seed=seed,
             )
-            predicted = measure(lambda method=method: self._scored(method.predict, self._validation))  # type: ignore[misc]
-            seconds -= fitted.seconds + predicted.seconds
+            seconds -= run.train_s + run.predict_s
+            validation, test = run.predictions or (np.zeros((0, self._horizon)),) * 2
+            scored = self._scored(validation, self._validation) if run.predictions else np.zeros(0)
             found.append(
                 Trivial(
                     id=name,
-                    label=method.label,
-                    validation=predicted.result,
-                    test=lambda method=method: self._scored(method.predict, self._test),  # type: ignore[misc]
-                    train_s=fitted.seconds,
-                    predict_ms=1000 * predicted.seconds / max(1, np.isfinite(predicted.result).sum()),
-                    note=method.note,
-                    failed=method.failed,
+                    validation=scored,
+                    test_prediction=test,
+                    train_s=run.train_s,
+                    predict_ms=1000 * run.predict_s / max(1, len(validation) + len(test)),
+                    note="; ".join(dict.fromkeys(run.notes)),
+                    failed=run.reason,
                 )
             )
         return found
 
-    def _scored(self, predict: object, windows: Windows) -> Array:
-        assert callable(predict)
-        target = _targets(windows)
-        forecast: Array = predict(windows)
-        errors = window_errors(self._metric, target, forecast, self._scales[windows.series])
+    def trivial_test_errors(self, method: Trivial) -> Array:
+        return self._scored(method.test_prediction, self._test)
+
+    def _scored(self, forecast: Array, windows: Windows) -> Array:
+        """Scores by window; NaN where the method gave no forecast."""
+        errors = window_errors(self._metric, _targets(windows), forecast, self._scales[windows.series])
         return np.where(np.isfinite(forecast).all(axis=1), errors, np.nan)
 
     def summary(self, errors: Array) -> float:

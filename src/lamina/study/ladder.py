@@ -292,7 +292,7 @@ class Climb:
         if standing is None or not standing.trained or not sound:
             return None
         best = self.arm(findings.winner.label, standing)
-        methods = [Arm(t.label, t.validation[None], deterministic=True, train_s=t.train_s) for t in sound]
+        methods = [Arm(t.id, t.validation[None], deterministic=True, train_s=t.train_s) for t in sound]
 
         def judged(candidates: list[Arm]) -> Decision:
             return decide(

@@ -1,0 +1,302 @@
+"""``lamina.study`` and what it returns: the one place where reading, studying and reporting meet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from lamina.data.labelled import labelled_sequences, split_labelled
+from lamina.data.series import SeriesTable, read_series
+from lamina.data.sources import SOURCES, LabelledSource, find_source, load_labelled, load_series
+from lamina.data.ts_files import read_labelled
+from lamina.errors import ConfigError
+from lamina.estimators.classifier import SequenceClassifier
+from lamina.estimators.forecaster import Forecaster
+from lamina.estimators.load import load
+from lamina.study.bench import Bench
+from lamina.study.budget import parse_duration
+from lamina.study.classify_bench import ClassifyBench
+from lamina.study.forecast_bench import ForecastBench
+from lamina.study.ladder import Listener, Silent
+from lamina.study.leaks import future_leaks
+from lamina.study.record import check
+from lamina.study.run import RECORD, run_study
+from lamina.study.space import parse_questions
+from lamina.study.verdict import Check, StudyRecord, Verdict
+from lamina.tasks.forecast import PointMetric
+
+REPORT = "report.html"
+SEQUENCE_SUFFIXES = (".ts", ".tsv", ".ts.gz", ".tsv.gz")
+HELD_OUT = 0.2  # share of labelled sequences for validation, and for the test where no test file is given
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study found.
+
+    Attributes:
+        record: everything, as in study.json.
+        folder: where it was written.
+    """
+
+    record: StudyRecord
+    folder: Path
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """The answers by question: depth, direction, cell, attention, transformer, trivial."""
+        return {verdict.id: verdict for verdict in self.record.questions}
+
+    def leaderboard(self) -> pl.DataFrame:
+        """Candidates and trivial methods with their mean scores and costs, the best validation score first."""
+        rows = [
+            {
+                "id": entry.id,
+                "label": entry.label,
+                "validation": _mean([score.validation for score in entry.scores]),
+                "test": _mean([score.test for score in entry.scores]),
+                "seeds": len(entry.scores),
+                "train_s": entry.train_s,
+                "predict_ms": entry.predict_ms,
+                "parameters": entry.parameters,
+                "outcome": entry.outcome,
+            }
+            for entry in self.record.candidates
+        ]
+        rows += [
+            {
+                "id": entry.id,
+                "label": entry.label,
+                "validation": entry.validation,
+                "test": entry.test,
+                "seeds": None,
+                "train_s": entry.train_s,
+                "predict_ms": entry.predict_ms,
+                "parameters": None,
+                "outcome": "failed" if entry.validation is None else "complete",
+            }
+            for entry in self.record.baselines
+        ]
+        schema = {
+            "id": pl.String,
+            "label": pl.String,
+            "validation": pl.Float64,
+            "test": pl.Float64,
+            "seeds": pl.Int64,
+            "train_s": pl.Float64,
+            "predict_ms": pl.Float64,
+            "parameters": pl.Int64,
+            "outcome": pl.String,
+        }
+        higher = self.record.metric.direction == "higher"
+        return pl.DataFrame(rows, schema=schema).sort("validation", descending=higher, nulls_last=True)
+
+    @property
+    def best(self) -> Forecaster | SequenceClassifier:
+        """The model that the answers lead to, trained anew on all rows.
+
+        Raises:
+            ConfigError: the study was interrupted, or no network trained.
+        """
+        if self.record.best is None:
+            raise ConfigError("this study has no best model: it was interrupted, or no network trained.")
+        return load(self.folder / self.record.best.path)
+
+    def report(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the report, by default report.html in the study's folder, and return where it is."""
+        from lamina.report.render import render  # charts are not needed to study
+
+        target = Path(path) if path is not None else self.folder / REPORT
+        render(self.record, target)
+        return target
+
+
+def open_study(folder: str | os.PathLike[str]) -> Study:
+    """A study that was run before, from its folder."""
+    return Study(StudyRecord.load(Path(folder) / RECORD), Path(folder))
+
+
+def study(
+    data: Any,
+    *,
+    target: str | Sequence[str] | None = None,
+    horizon: int | None = None,
+    time: str | None = None,
+    id: str | None = None,
+    future: Sequence[str] = (),
+    past: Sequence[str] | None = None,
+    static: Sequence[str] = (),
+    duplicates: str = "error",
+    gaps: str = "error",
+    frequency: str | None = None,
+    labels: Sequence[Any] | None = None,
+    groups: Sequence[Any] | None = None,
+    test: Any = None,
+    metric: PointMetric = "mase",
+    budget: str | float = "5m",
+    ask: str | None = None,
+    depths: Sequence[int] = (1, 2, 3, 4),
+    rope: float = 0.005,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    listener: Listener | None = None,
+    command: str = "",
+    data_folder: str | os.PathLike[str] | None = None,
+) -> Study:
+    """Find out which recurrent network the data call for, with evidence, and train it.
+
+    Args:
+        data: a table of series (a path, or a frame of pandas, Polars or Arrow); or labelled sequences (a .ts
+            or .tsv file, or arrays with ``labels``); or the name of a known data set.
+        target: what to forecast; see ``Forecaster.fit`` for this and the next arguments.
+        horizon: steps ahead; needed for a table of series.
+        labels: the class of each sequence, where ``data`` are arrays.
+        groups: what must stay together in a split, one entry a sequence.
+        test: sequences for the test part: a file, or a pair (arrays, labels); None cuts one from ``data``.
+        metric: of forecasts: mase, mae, mse, rmse or smape. Classes are judged by accuracy.
+        budget: time for everything, such as 90s, 5m, 1h.
+        ask: questions by name, divided by commas: depth, direction, cell, attention, transformer. All by default.
+        depths: rungs of the depth ladder.
+        rope: relative difference that does not matter.
+        seed: the same seed gives the same search.
+        out: folder for the results; default ``<name>-study``.
+        resume: go on with a study in ``out`` that was interrupted.
+        listener: hears of progress.
+        command: what was typed, for the record.
+        data_folder: where known data sets lie that do not come with the package; default: LAMINA_DATA.
+
+    Raises:
+        DataError: the data break a rule; the message names column and row.
+        ConfigError: an option breaks a rule, or ``out`` holds something else.
+    """
+    seconds = parse_duration(budget)
+    questions = parse_questions(ask)
+    rungs = _depths(depths)
+    listener = listener or Silent()
+    bench: Bench
+    checks: tuple[Check, ...] = ()
+    name = _name(data)
+    known = SOURCES.get(data) if isinstance(data, str) and not Path(data).exists() else None
+    if labels is not None or isinstance(known, LabelledSource) or _is_sequence_file(data):
+        bench = _classify_bench(data, labels, groups, test, seed, name, data_folder)
+    else:
+        if known is not None:
+            table, horizon = load_series(str(data), data_folder), horizon or find_source(str(data)).horizon
+        else:
+            table = read_series(
+                data,
+                target=target,
+                time=time,
+                id=id,
+                future=future,
+                past=past,
+                static=static,
+                duplicates=duplicates,  # type: ignore[arg-type]  # checked there, with a message
+                gaps=gaps,  # type: ignore[arg-type]
+                frequency=frequency,
+            )
+        if horizon is None:
+            raise ConfigError("a forecast needs a horizon: the number of rows ahead. Give horizon= (--horizon).")
+        table, checks = _without_leaks(table, horizon)
+        bench = ForecastBench(table, horizon=horizon, metric=metric, path=name)
+    folder = Path(out) if out is not None else Path(f"{_stem(name)}-study")
+    record = run_study(
+        bench,
+        folder,
+        budget_s=seconds,
+        questions=questions,
+        depths=rungs,
+        seed=seed,
+        rope=rope,
+        listener=listener,
+        resume=resume,
+        command=command,
+        checks=checks,
+    )
+    found = Study(record, folder)
+    found.report()
+    return found
+
+
+def _depths(depths: Sequence[int]) -> tuple[int, ...]:
+    rungs = tuple(sorted(set(depths)))
+    if not rungs or rungs[0] < 1 or len(rungs) < 2:
+        raise ConfigError(f"depths are at least two numbers of layers, each at least 1, but are {tuple(depths)}.")
+    return rungs
+
+
+def _without_leaks(table: SeriesTable, horizon: int) -> tuple[SeriesTable, tuple[Check, ...]]:
+    """The table without the columns that hold the target's future, and a check that names each."""
+    leaks = [leak for leak in future_leaks(table, horizon=horizon) if leak.outcome == "fail"]
+    if not leaks:
+        return table, ()
+    names = {str(leak.evidence["column"]) for leak in leaks}
+    kept = [i for i, name in enumerate(table.past_names) if name not in names]
+    ahead = [i for i, name in enumerate(table.future_names) if name not in names]
+    encoding = table.encoding
+    left = replace(
+        table,
+        past=table.past[:, kept],
+        past_names=tuple(table.past_names[i] for i in kept),
+        future=table.future[:, ahead],
+        future_names=tuple(table.future_names[i] for i in ahead),
+        encoding=replace(
+            encoding,
+            past=tuple(column for column in encoding.past if column.name not in names),
+            future=tuple(column for column in encoding.future if column.name not in names),
+        ),
+        notes=(*table.notes, f"left out as a leak of the future: {', '.join(sorted(names))}"),
+    )
+    return left, tuple(check(leak) for leak in leaks)
+
+
+def _classify_bench(
+    data: Any,
+    labels: Sequence[Any] | None,
+    groups: Sequence[Any] | None,
+    test: Any,
+    seed: int,
+    name: str,
+    data_folder: str | os.PathLike[str] | None,
+) -> ClassifyBench:
+    notes = []
+    if labels is not None:
+        rest = labelled_sequences(data, labels, groups=groups)
+        held = None if test is None else labelled_sequences(test[0], test[1], classes=rest.classes)
+    elif _is_sequence_file(data):
+        rest = read_labelled(data)
+        held = None if test is None else read_labelled(test, classes=rest.classes)
+    else:
+        rest, held = load_labelled(str(data), None if data_folder is None else Path(data_folder))
+    if held is None:
+        rest, held = split_labelled(rest, HELD_OUT, seed)
+        notes.append(f"{HELD_OUT:.0%} of the sequences are the test part, drawn with like shares of each class")
+    training, validation = split_labelled(rest, HELD_OUT, seed + 1)
+    notes.append(f"{HELD_OUT:.0%} of the training sequences are held out for validation")
+    return ClassifyBench(training, validation, held, path=name, notes=tuple(notes))
+
+
+def _is_sequence_file(data: Any) -> bool:
+    return isinstance(data, str | os.PathLike) and str(data).endswith(SEQUENCE_SUFFIXES)
+
+
+def _name(data: Any) -> str:
+    return os.fspath(data) if isinstance(data, str | os.PathLike) else type(data).__name__
+
+
+def _stem(name: str) -> str:
+    return Path(name).name.partition(".")[0] or "data"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+

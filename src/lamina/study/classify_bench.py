@@ -1,0 +1,188 @@
+"""Classification of sequences as the ladder sees it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from lamina.data.labelled import LabelledSequences
+from lamina.estimators.classifier import SequenceClassifier
+from lamina.estimators.load import load
+from lamina.study.baselines import CLASSIFY_BASELINES, run_classify_baseline
+from lamina.study.bench import Array, Run, Settings, Trivial
+from lamina.study.cost import count_parameters, measure, median_ms
+from lamina.study.decide import Layout
+from lamina.study.labelled_checks import check_labelled
+from lamina.study.leaks import CheckResult
+from lamina.study.space import Design
+from lamina.study.verdict import Confusion, Data, Figures, Metric
+from lamina.tasks.classify import case_scores
+from lamina.training.optim import TrainingConfig
+
+
+class ClassifyBench:
+    """Labelled sequences in three parts; all designs share batches, loss and training settings.
+
+    Args:
+        training, validation, test: the parts.
+        path: where they came from, for the record.
+        notes: choices made for the user.
+    """
+
+    task = "classify"
+    most_steps = 1200
+
+    def __init__(
+        self,
+        training: LabelledSequences,
+        validation: LabelledSequences,
+        test: LabelledSequences,
+        *,
+        path: str,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self._training, self._validation, self._test = training, validation, test
+        self.layout = _layout(validation)
+        self.test_layout = _layout(test)
+        self.base = Design(hidden=64)
+        self.metric = Metric(name="accuracy", unit="share of sequences", direction="higher")
+        self.data = Data(
+            path=path,
+            rows=sum(len(part.values) for part in (training, validation, test)),
+            series=sum(len(part) for part in (training, validation, test)),
+            hash=hashlib.sha256(
+                b"".join(
+                    np.ascontiguousarray(a).tobytes()
+                    for part in (training, validation, test)
+                    for a in (part.values, part.labels)
+                )
+            ).hexdigest(),
+            splits={"train": len(training), "validation": len(validation), "test": len(test)},
+            target=f"{len(training.classes)} classes",
+            notes=notes,
+        )
+
+    def checks(self) -> list[CheckResult]:
+        return check_labelled(self._training, self._validation, self._test)
+
+    def train(
+        self,
+        design: Design,
+        settings: Settings,
+        *,
+        seed: int,
+        max_steps: int,
+        max_seconds: float,
+        keep: Path | None = None,
+    ) -> Run:
+        model = SequenceClassifier(
+            stack=design.body(settings.dropout),
+            attention=design.attention,
+            training=TrainingConfig(
+                max_steps=max_steps,
+                max_seconds=max_seconds,
+                learning_rate=settings.learning_rate,
+                batch_size=32,
+                validations=10,
+            ),
+            seed=seed,
+        )
+        measured = measure(lambda: model.fit_sequences(self._training, self._validation))
+        history = model.history_
+        collapsed = history.outcome == "collapsed"
+        errors = np.zeros(0) if collapsed else self._scores(model, self._validation)
+        if keep is not None and not collapsed:
+            model.save(keep)
+        return Run(
+            design=design.id,
+            settings=settings,
+            seed=seed,
+            score=float("nan") if collapsed else self.summary(errors),
+            errors=errors,
+            seconds=measured.seconds,
+            parameters=count_parameters(model.network_),
+            peak_mb=measured.growth_bytes / 1e6,
+            history=history.to_dict(),
+            outcome="collapsed" if collapsed else "complete",
+            reason=history.reason,
+            folder=None if collapsed else keep,
+        )
+
+    def _scores(self, model: SequenceClassifier, data: LabelledSequences) -> Array:
+        return case_scores("accuracy", data.labels, model.chances(data))
+
+    def trivial(self, seconds: float, seed: int) -> list[Trivial]:
+        del seconds  # these methods take seconds; none has a limit of its own
+        found = []
+        for name in CLASSIFY_BASELINES:
+            run = run_classify_baseline(
+                name, self._training, self._validation, (self._validation, self._test), seed=seed
+            )
+            validation, test = run.predictions or (np.zeros((0, len(self._test.classes))),) * 2
+            scored = case_scores("accuracy", self._validation.labels, validation) if run.predictions else np.zeros(0)
+            found.append(
+                Trivial(
+                    id=name,
+                    validation=scored,
+                    test_prediction=test,
+                    train_s=run.train_s,
+                    predict_ms=1000 * run.predict_s / max(1, len(validation) + len(test)),
+                    note="; ".join(dict.fromkeys(run.notes)),
+                    failed=run.reason,
+                )
+            )
+        return found
+
+    def trivial_test_errors(self, method: Trivial) -> Array:
+        return case_scores("accuracy", self._test.labels, method.test_prediction)
+
+    def summary(self, errors: Array) -> float:
+        return float(np.nanmean(errors)) if np.isfinite(errors).any() else float("nan")
+
+    def test_errors(self, folder: Path) -> Array:
+        return self._scores(_classifier(folder), self._test)
+
+    def predict_ms(self, folder: Path) -> float:
+        model, one = _classifier(folder), self._validation.subset(np.array([0]))
+        return median_ms(lambda: model.chances(one), budget_s=0.2)
+
+    def figures(self, folder: Path) -> Figures:
+        predicted = _classifier(folder).chances(self._test).argmax(axis=1)
+        n = len(self._test.classes)
+        matrix = np.zeros((n, n), dtype=int)
+        np.add.at(matrix, (self._test.labels, predicted), 1)
+        return Figures(
+            confusion=Confusion(classes=self._test.classes, matrix=tuple(tuple(row.tolist()) for row in matrix))
+        )
+
+    def refit(self, folder: Path, *, steps: int, max_seconds: float, out: Path) -> None:
+        model = _classifier(folder)
+        settings = (model.training or TrainingConfig()).replace(
+            max_steps=steps, max_seconds=max_seconds, validations=1
+        )
+        whole = _joined(self._training, self._validation)
+        model.set_params(training=settings).fit_sequences(whole, self._validation).save(out)
+
+
+def _joined(first: LabelledSequences, second: LabelledSequences) -> LabelledSequences:
+    return LabelledSequences(
+        values=np.concatenate([first.values, second.values]),
+        starts=np.concatenate([first.starts, first.starts[-1] + second.starts[1:]]),
+        labels=np.concatenate([first.labels, second.labels]),
+        classes=first.classes,
+        groups=None,
+        names=first.names,
+    )
+
+
+def _classifier(folder: Path) -> SequenceClassifier:
+    model = load(folder)
+    assert isinstance(model, SequenceClassifier)
+    return model
+
+
+def _layout(data: LabelledSequences) -> Layout:
+    """Sequences are independent: one block each."""
+    return Layout(series=np.zeros(len(data), dtype=np.int64), block_windows=1)

@@ -1,0 +1,195 @@
+"""From what the ladder found to what a person reads: the record of the study."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lamina.estimators.saving import versions
+from lamina.ops.scan import explain
+from lamina.study.bench import Array, Bench, Standing, Trivial
+from lamina.study.decide import Arm, Decision, compare
+from lamina.study.ladder import Findings
+from lamina.study.leaks import CheckResult
+from lamina.study.space import Design
+from lamina.study.verdict import (
+    Baseline,
+    Candidate,
+    Check,
+    Curve,
+    Environment,
+    Score,
+    Verdict,
+)
+
+TestErrors = dict[str, list[Array]]
+
+
+def environment() -> Environment:
+    """What the figures are measured on."""
+    return Environment(
+        versions={**versions(), "python": platform.python_version()},
+        cpu=_processor(),
+        threads=torch.get_num_threads(),
+        backend=explain().backend.name,
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def candidate(bench: Bench, standing: Standing, test: TestErrors) -> Candidate:
+    """One design's entry; ``test`` holds the scores of its trained seeds where the test part was read."""
+    design, repeats = standing.design, standing.repeats
+    shown = repeats or standing.search
+    trained = [run for run in shown if run.outcome == "complete"]
+    on_test = iter(test.get(design.id, []))
+    scores = []
+    for run in repeats:
+        value = next(on_test, None) if run.outcome == "complete" else None
+        scores.append(
+            Score(seed=run.seed, validation=run.score, test=None if value is None else bench.summary(value))
+        )
+    folders = [run.folder for run in trained if run.folder is not None]
+    first = trained[0].history if trained else {}
+    return Candidate(
+        id=design.id,
+        label=design.label,
+        config=_config(standing, higher_is_better=bench.metric.direction == "higher"),
+        parameters=shown[0].parameters,
+        scores=tuple(scores),
+        train_s=float(np.mean([run.seconds for run in trained])) if trained else None,
+        predict_ms=bench.predict_ms(folders[0]) if folders else None,
+        peak_mb=max((run.peak_mb for run in shown), default=None),
+        outcome="complete" if trained else "collapsed",
+        reason=None if len(trained) == len(shown) else "; ".join({r.reason for r in shown if r.reason}),
+        curves=tuple(
+            Curve(
+                seed=run.seed,
+                epochs=tuple(run.history["steps"]),
+                train=tuple(run.history["train_loss"]),
+                validation=tuple(run.history["validation"]),
+            )
+            for run in trained
+        ),
+        gradient_norms={layer: tuple(values) for layer, values in first.get("gradient_norms", {}).items()},
+        clip_rate=float(np.mean([run.history["clip_rate"] for run in trained])) if trained else None,
+    )
+
+
+def _config(standing: Standing, *, higher_is_better: bool) -> dict[str, object]:
+    settings = standing.settings(higher_is_better=higher_is_better)
+    body = standing.design.body(settings.dropout).model_dump(mode="json")
+    fields = {"learning_rate": settings.learning_rate, "attention": standing.design.attention, **body}
+    plain: dict[str, object] = json.loads(json.dumps(fields))
+    return plain
+
+
+def baseline(bench: Bench, method: Trivial, *, read_test: bool) -> Baseline:
+    """One trivial method's entry."""
+    usable = not method.failed
+    note = f"failed: {method.failed}" if method.failed else method.note
+    return Baseline(
+        id=method.id,
+        label=method.id,
+        validation=bench.summary(method.validation) if usable else None,
+        test=bench.summary(bench.trivial_test_errors(method)) if usable and read_test else None,
+        train_s=method.train_s,
+        predict_ms=method.predict_ms,
+        note=note or None,
+    )
+
+
+def check(result: CheckResult) -> Check:
+    """One check's entry."""
+    evidence = ", ".join(f"{name} {_plain(value)}" for name, value in result.evidence.items())
+    return Check(code=result.code, outcome=result.outcome, evidence=evidence, sentence=result.sentence)
+
+
+def _plain(value: float | int | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def verdict(
+    bench: Bench, decision: Decision, ids: dict[str, str], test: TestErrors, methods: dict[str, Trivial]
+) -> Verdict:
+    """One question's entry.
+
+    Args:
+        ids: id of the candidate or baseline behind each name in the decision.
+        test: scores by candidate id, empty where the test part was not read.
+        methods: trivial methods by id.
+    """
+    answer: str | int | None = int(decision.answer) if decision.question == "depth" else decision.answer
+    effect, interval = _on_test(bench, decision, ids, test, methods)
+    return Verdict(
+        id=decision.question,
+        answer=None if decision.status == "undecided" else answer,
+        status=decision.status,
+        sentence=decision.sentence,
+        effect=decision.effect,
+        interval=decision.interval,
+        n=decision.n,
+        test=decision.test,
+        p=decision.p,
+        correction=decision.correction,
+        cost=decision.cost if math.isfinite(decision.cost) else None,
+        would_change=decision.would_change or None,
+        test_effect=effect,
+        test_interval=interval,
+        arms=tuple(ids.values()),
+    )
+
+
+def _on_test(
+    bench: Bench, decision: Decision, ids: dict[str, str], test: TestErrors, methods: dict[str, Trivial]
+) -> tuple[float | None, tuple[float, float] | None]:
+    """The decision's effect on the test part, between the same two arms."""
+
+    def arm(name: str) -> Arm | None:
+        if name not in ids:
+            return None
+        if ids[name] in methods and test:
+            return Arm(name, bench.trivial_test_errors(methods[ids[name]])[None], deterministic=True)
+        scores = test.get(ids[name])
+        return Arm(name, np.stack(scores)) if scores else None
+
+    answer, rival = arm(decision.answer), arm(decision.rival)
+    if answer is None or rival is None:
+        return None, None
+    simpler_first = [answer, rival] if list(ids).index(answer.name) < list(ids).index(rival.name) else [rival, answer]
+    found = compare(
+        *simpler_first, bench.test_layout, higher_is_better=bench.metric.direction == "higher"
+    )
+    if simpler_first[1] is answer:
+        return found.effect, found.interval
+    return -found.effect, None if found.interval is None else (-found.interval[1], -found.interval[0])
+
+
+def unanswered(question: str, reason: str, designs: dict[str, Design], known: set[str]) -> Verdict:
+    """A question that the budget or an interruption left open."""
+    return Verdict(
+        id=question,
+        answer=None,
+        status="undecided",
+        sentence=f"Not answered: {reason}.",
+        would_change="a larger --budget, or --resume after an interruption",
+        arms=tuple(design.id for design in designs.values() if design.id in known),
+    )
+
+
+def winner_of(findings: Findings) -> Standing | None:
+    """The standing of the design that the questions have chosen, where one of its seeds trained."""
+    standing = findings.standings.get(findings.winner.id) if findings.winner else None
+    return standing if standing is not None and standing.trained else None
