@@ -39,7 +39,8 @@ LONGEST_ETS_SEASON = 24
 BATCH_VALUES = 4_000_000
 LINEAR_WINDOWS = 50_000
 BOOSTING_ROWS = 200_000
-BOOSTING_STEPS = 8  # examples taken from one window on average, as gathering a window costs more than they do
+# Steps taken from one window on average, as gathering a window costs more than an example of it.
+BOOSTING_STEPS = 8
 # A loaded core gathers, bins and boosts about this many rows a second; the least still makes a model.
 BOOSTING_ROWS_PER_S = 4_000
 BOOSTING_LEAST_ROWS = 20_000
