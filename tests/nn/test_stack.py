@@ -122,6 +122,17 @@ def test_named_backend_runs_every_layer_or_fails() -> None:
         stack(cell="lnlstm")(x, backend="aten")
 
 
+@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru", "lngru"])
+def test_autocast_to_bfloat16_trains(cell: str) -> None:
+    model, x = Stack(StackConfig(cell=cell, input_size=3, hidden_sizes=(8, 8))), torch.randn(2, 6, 3)
+    expected, _ = model(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        y, _ = model(x, lengths=torch.tensor([6, 6]))
+        y.float().sum().backward()
+    torch.testing.assert_close(y.float(), expected, atol=0.05, rtol=0)  # bfloat16 carries 8 bits
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
 def test_state_of_another_depth_is_refused() -> None:
     with pytest.raises(DataError, match="has 2 layers but the state has 1"):
         stack(hidden_sizes=(5, 4))(draw(2, 6, 3), stack(hidden_sizes=(5,)).init_state(2))

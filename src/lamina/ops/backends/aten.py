@@ -34,6 +34,8 @@ class Aten(Backend):
             return "torch refuses an empty input"
         if call.cell is Relu and call.lengths is not None:
             return "a relu network may overflow over padding, which would spoil its gradients"
+        if call.cell is LSTM and call.x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            return "torch's LSTM fails under autocast on a CPU"  # torch 2.13: no oneDNN primitive
         return None
 
     @override
