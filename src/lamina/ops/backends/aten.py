@@ -24,19 +24,20 @@ class Aten(Backend):
 
     @override
     def why_not(self, call: Call) -> str | None:
-        if call.cell not in (Tanh, Relu, LSTM, GRU):
-            return f"torch has no cell '{call.cell.name}'"
-        if call.zoneout is not None:
-            return "torch has no zoneout"
-        if call.recurrent_mask is not None:
-            return "torch has no recurrent mask"
-        if call.x.numel() == 0:
-            return "torch refuses an empty input"
-        if call.cell is Relu and call.lengths is not None:
-            return "a relu network may overflow over padding, which would spoil its gradients"
-        if call.cell is LSTM and call.x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            return "torch's LSTM fails under autocast on a CPU"  # torch 2.13: no oneDNN primitive
-        return None
+        autocast = call.x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+        rules = (
+            (call.cell not in (Tanh, Relu, LSTM, GRU), f"torch has no cell '{call.cell.name}'"),
+            (call.zoneout is not None, "torch has no zoneout"),
+            (call.recurrent_mask is not None, "torch has no recurrent mask"),
+            (call.x.numel() == 0, "torch refuses an empty input"),
+            (
+                call.cell is Relu and call.lengths is not None,
+                "a relu network may overflow over padding, which would spoil its gradients",
+            ),
+            # torch 2.13 finds no oneDNN primitive, in torch.nn.LSTM too
+            (call.cell is LSTM and autocast, "torch's LSTM fails under autocast on a CPU"),
+        )
+        return next((reason for broken, reason in rules if broken), None)
 
     @override
     def run(self, call: Call) -> tuple[Tensor, State]:
