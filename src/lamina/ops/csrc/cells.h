@@ -43,12 +43,12 @@ struct Gates {
   static void put_h(const ForwardStep<T>& s, V h, Size u) {
     h = blend(h, s.h_old, s.keep_h, u);
     L::store(s.h_new + u, h);
-    L::store_some(s.y + u, h, s.hidden - u);
+    if (u < s.hidden) L::store_some(s.y + u, h, s.hidden - u);
   }
   // The whole gradient of h_new; the part that zoneout sends straight to h_old goes to `carry`.
   static V take_dh(const BackwardStep<T>& s, Size u, V* carry) {
     V dh = L::load(s.dh + u);
-    if (s.dy != nullptr) dh += L::load_some(s.dy + u, s.hidden - u);
+    if (s.dy != nullptr && u < s.hidden) dh += L::load_some(s.dy + u, s.hidden - u);
     *carry = V{};
     if (s.keep_h == nullptr) return dh;
     *carry = L::load(s.keep_h + u) * dh;
@@ -132,7 +132,7 @@ struct Gates {
       const V n = L::load(n_ + u), r = L::load(r_ + u), z = L::load(z_ + u);
       V carry;
       const V dh = take_dh(s, u, &carry);
-      const V h_old = L::load_some(s.h_old + u, s.hidden - u);
+      const V h_old = u < s.hidden ? L::load_some(s.h_old + u, s.hidden - u) : V{};
       const V dn = dh * (T(1) - z) * (T(1) - n * n);
       L::store(dn_ + u, dn);
       L::store(dr_ + u, dn * L::load(m_ + u) * r * (T(1) - r));

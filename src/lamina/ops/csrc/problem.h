@@ -3,6 +3,7 @@
 // No function in this header has a body. Units are compiled with different processor flags, and the
 // linker keeps one copy of an inline function: it could keep the one that this processor cannot run.
 #pragma once
+#include <atomic>
 #include <cstdint>
 
 namespace lamina {
@@ -82,11 +83,10 @@ struct WeightGradients {
 // Where the threads that share a block meet.
 class Barrier {
  public:
-  explicit Barrier(int members);
-  void wait();  // spins, then yields; returns when all members have called it
+  void wait(int members);  // spins, then yields; returns when so many threads have called it
 
  private:
-  int members_, waiting_ = 0, round_ = 0;
+  std::atomic<int> waiting_{0}, round_{0};
 };
 
 // One thread's part in one block: it owns the units of its share, of every row.
@@ -106,7 +106,8 @@ struct Share {
 template <class T>
 struct Kernels {
   Size columns;  // of a panel; hidden units and features are padded to a multiple of it
-  Size (*forward_scratch)(const Problem<T>&, const CellShape&, const Block&);
+  Size (*width)(const Problem<T>&, const CellShape&);  // numbers saved for one step of one row
+  Size (*forward_scratch)(const Problem<T>&, const CellShape&, const Block&, int members);
   Size (*backward_scratch)(const Problem<T>&, const CellShape&, const Block&, int members);
   void (*pack_forward)(const Problem<T>&, const CellShape&, const Packed<T>&, int member, int members);
   void (*pack_backward)(const Problem<T>&, const CellShape&, const Packed<T>&, int member, int members);

@@ -1,0 +1,27 @@
+// Runs a whole problem: splits its rows among threads, packs the weights, sums the gradients.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "problem.h"
+
+namespace lamina {
+
+// Names of the units that this processor can run, fastest first; "wide" is last.
+std::vector<std::string> runnable_units();
+
+// Into how many blocks of rows a batch is cut for a number of threads. Backward must be given the
+// number that forward had, since the saved steps are packed block by block.
+int count_blocks(Size batch, int threads);
+
+// Numbers that forward saves for each valid step when training.
+template <class T>
+Size saved_width(const Problem<T>& problem, const std::string& unit);
+
+template <class T>
+void forward(const Problem<T>& problem, const std::string& unit, int threads, int blocks);
+
+template <class T>
+void backward(const Problem<T>& problem, const std::string& unit, int threads, int blocks);
+
+}  // namespace lamina
