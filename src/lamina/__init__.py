@@ -1,1 +1,66 @@
-"""Lamina learns from sequences with stacked recurrent networks and says, with evidence, which one to use."""
+"""Lamina learns from sequences with stacked recurrent networks and says, with evidence, which one to use.
+
+Names appear when they are first used, so that ``import lamina`` costs little.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lamina.api import Study, open_study, study
+    from lamina.data.series import read_series
+    from lamina.errors import LaminaError
+    from lamina.estimators.classifier import SequenceClassifier
+    from lamina.estimators.forecaster import Forecaster
+    from lamina.estimators.load import load
+    from lamina.nn.attention import Attention
+    from lamina.nn.stack import Stack, StackConfig
+    from lamina.nn.transformer import Transformer, TransformerConfig
+    from lamina.training.optim import TrainingConfig
+
+# In the order in which data flow.
+_HOME = {
+    "read_series": "lamina.data.series",
+    "StackConfig": "lamina.nn.stack",
+    "Stack": "lamina.nn.stack",
+    "Attention": "lamina.nn.attention",
+    "TransformerConfig": "lamina.nn.transformer",
+    "Transformer": "lamina.nn.transformer",
+    "TrainingConfig": "lamina.training.optim",
+    "Forecaster": "lamina.estimators.forecaster",
+    "SequenceClassifier": "lamina.estimators.classifier",
+    "load": "lamina.estimators.load",
+    "study": "lamina.api",
+    "Study": "lamina.api",
+    "open_study": "lamina.api",
+    "LaminaError": "lamina.errors",
+}
+
+__all__ = [  # noqa: RUF022  # in the order of the flow, not of the alphabet
+    "read_series",
+    "StackConfig",
+    "Stack",
+    "Attention",
+    "TransformerConfig",
+    "Transformer",
+    "TrainingConfig",
+    "Forecaster",
+    "SequenceClassifier",
+    "load",
+    "study",
+    "Study",
+    "open_study",
+    "LaminaError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'lamina' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -203,7 +203,9 @@ def study(
                 frequency=frequency,
             )
         if horizon is None:
-            raise ConfigError("a forecast needs a horizon: the number of rows ahead. Give horizon= (--horizon).")
+            raise ConfigError(
+                "a forecast needs a horizon: the number of rows ahead. Give horizon= (--horizon)."
+            )
         table, checks = _without_leaks(table, horizon)
         bench = ForecastBench(table, horizon=horizon, metric=metric, path=name)
     folder = Path(out) if out is not None else Path(f"{_stem(name)}-study")
@@ -228,7 +230,9 @@ def study(
 def _depths(depths: Sequence[int]) -> tuple[int, ...]:
     rungs = tuple(sorted(set(depths)))
     if not rungs or rungs[0] < 1 or len(rungs) < 2:
-        raise ConfigError(f"depths are at least two numbers of layers, each at least 1, but are {tuple(depths)}.")
+        raise ConfigError(
+            f"depths are at least two numbers of layers, each at least 1, but are {tuple(depths)}."
+        )
     return rungs
 
 
@@ -277,7 +281,9 @@ def _classify_bench(
         rest, held = load_labelled(str(data), None if data_folder is None else Path(data_folder))
     if held is None:
         rest, held = split_labelled(rest, HELD_OUT, seed)
-        notes.append(f"{HELD_OUT:.0%} of the sequences are the test part, drawn with like shares of each class")
+        notes.append(
+            f"{HELD_OUT:.0%} of the sequences are the test part, drawn with like shares of each class"
+        )
     training, validation = split_labelled(rest, HELD_OUT, seed + 1)
     notes.append(f"{HELD_OUT:.0%} of the training sequences are held out for validation")
     return ClassifyBench(training, validation, held, path=name, notes=tuple(notes))
@@ -298,5 +304,3 @@ def _stem(name: str) -> str:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
-
-

@@ -27,7 +27,9 @@ def hold_out(table: SeriesTable, *, horizon: int) -> Cuts:
     return Cuts(np.where(enough, lengths - share, lengths), lengths.copy(), lengths.copy(), horizon)
 
 
-def training_examples(table: SeriesTable, cuts: Cuts, *, input_size: int, horizon: int) -> tuple[Windows, bool]:
+def training_examples(
+    table: SeriesTable, cuts: Cuts, *, input_size: int, horizon: int
+) -> tuple[Windows, bool]:
     """Training windows, and whether some begin before their series.
 
     A series long enough for two horizons of whole windows gives only those; a shorter one also gives windows

@@ -181,9 +181,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         self._check_fitted()
         ends = table.lengths.copy()
         whole = Cuts(ends, ends.copy(), ends.copy(), self.horizon)
-        windows, _ = training_examples(
-            table, whole, input_size=self.config_.input_size, horizon=self.horizon
-        )
+        windows, _ = training_examples(table, whole, input_size=self.config_.input_size, horizon=self.horizon)
         training = (self.training or TrainingConfig()).replace(
             max_steps=steps, max_seconds=max_seconds, validations=1
         )
@@ -280,11 +278,16 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         scale = np.concatenate(scales) if scales else np.ones((0, 1))
         return np.sort(forecast + self.calibration_ * scale[..., None], axis=-1)
 
-    def errors(self, windows: Windows, *, scales: Array | None = None, metric: PointMetric | None = None) -> Array:
+    def errors(
+        self, windows: Windows, *, scales: Array | None = None, metric: PointMetric | None = None
+    ) -> Array:
         """Error of the median in each window, (windows,); ``scales``: MASE denominators of its series."""
         own = self.scales_ if scales is None else scales
         return window_errors(
-            metric or self.metric, _targets(windows), self._median(self.predict_windows(windows)), own[windows.series]
+            metric or self.metric,
+            _targets(windows),
+            self._median(self.predict_windows(windows)),
+            own[windows.series],
         )
 
     def _median(self, quantiles: Array) -> Array:
@@ -331,15 +334,18 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
                 time=self.columns_.get("time"),
                 id=self.columns_.get("id"),
             )
-        windows = last_windows(
-            table, input_size=self.config_.input_size, horizon=self.horizon, future=known
-        )
+        windows = last_windows(table, input_size=self.config_.input_size, horizon=self.horizon, future=known)
         quantiles = self.predict_windows(windows)[:, :steps]
         frame = self._frame(table, windows.series, table.future_times(steps), quantiles, level)
         return as_kind(frame, self.frame_kind_ if df is None else kind_of(df))
 
     def _frame(
-        self, table: SeriesTable, series: NDArray[np.int64], time: NDArray[Any], quantiles: Array, level: Sequence[float]
+        self,
+        table: SeriesTable,
+        series: NDArray[np.int64],
+        time: NDArray[Any],
+        quantiles: Array,
+        level: Sequence[float],
     ) -> pl.DataFrame:
         steps = quantiles.shape[1]
         names = np.array([name or table.target for name in table.ids], dtype=object)
@@ -432,7 +438,9 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):
-            raise NotFittedError("a Forecaster predicts after it was fitted, and this one was not. Call fit(df) first.")
+            raise NotFittedError(
+                "a Forecaster predicts after it was fitted, and this one was not. Call fit(df) first."
+            )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a directory that ``lamina.load`` reads; no pickle. Predictions after loading are equal bit for bit."""

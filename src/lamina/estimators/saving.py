@@ -1,10 +1,10 @@
 """A fitted model as a directory: no pickle, every file checked when it is read.
 
-    config.json           what the model is; carries the schema's version
-    weights.safetensors   the network
-    preprocessing.json    scalers, encodings, calibration
-    history.safetensors   the last rows of each series, where the model forecasts from stored data
-    manifest.json         versions, data hash, seed, scores, and the SHA-256 of the files above
+config.json           what the model is; carries the schema's version
+weights.safetensors   the network
+preprocessing.json    scalers, encodings, calibration
+history.safetensors   the last rows of each series, where the model forecasts from stored data
+manifest.json         versions, data hash, seed, scores, and the SHA-256 of the files above
 """
 
 from __future__ import annotations
@@ -55,12 +55,7 @@ class SavedModel:
             SavedModelError: ``path`` is a file, or a directory that holds something else.
         """
         target = Path(path)
-        if target.exists() and not (target / "manifest.json").exists() and (
-            target.is_file() or any(target.iterdir())
-        ):
-            raise SavedModelError(
-                f"a model is saved as a directory of its own, and {target} holds something else. Name another."
-            )
+        require_free(target)
         unfinished = target.with_name(f".{target.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
@@ -70,7 +65,7 @@ class SavedModel:
         if self.history:
             save_file(_owned(self.history), unfinished / "history.safetensors")
         digests = {file.name: _sha256(file) for file in sorted(unfinished.iterdir())}
-        manifest = {**self.manifest, "versions": versions(), "sha256": digests}
+        manifest = {**_finite(self.manifest), "versions": versions(), "sha256": digests}
         _write_json(unfinished / "manifest.json", manifest)
         shutil.rmtree(target, ignore_errors=True)
         unfinished.replace(target)
@@ -113,6 +108,19 @@ class SavedModel:
         )
 
 
+def require_free(target: Path) -> None:
+    """Raise SavedModelError where something other than a model stands in the way of one.
+
+    To be called before long work, so that its result does not end up without a place.
+    """
+    if not target.exists() or (target / "manifest.json").exists():
+        return
+    if target.is_file() or any(target.iterdir()):
+        raise SavedModelError(
+            f"a model is saved as a directory of its own, and {target} holds something else. Name another."
+        )
+
+
 def versions() -> dict[str, str]:
     """Versions of the packages that decide what a model computes."""
     return {name: version(name) for name in ("lamina", "torch", "numpy", "polars")}
@@ -141,6 +149,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SavedModelError(f"{path} must hold one JSON object. Restore it, or train again.")
     return content
+
+
+def _finite(content: dict[str, Any]) -> dict[str, Any]:
+    """The same with None for NaN and infinity, which JSON cannot say."""
+    plain: dict[str, Any] = json.loads(json.dumps(content), parse_constant=lambda _: None)
+    return plain
 
 
 def _sha256(path: Path) -> str:

@@ -121,7 +121,11 @@ class ClassifyBench:
                 name, self._training, self._validation, (self._validation, self._test), seed=seed
             )
             validation, test = run.predictions or (np.zeros((0, len(self._test.classes))),) * 2
-            scored = case_scores("accuracy", self._validation.labels, validation) if run.predictions else np.zeros(0)
+            scored = (
+                case_scores("accuracy", self._validation.labels, validation)
+                if run.predictions
+                else np.zeros(0)
+            )
             found.append(
                 Trivial(
                     id=name,
@@ -154,7 +158,9 @@ class ClassifyBench:
         matrix = np.zeros((n, n), dtype=int)
         np.add.at(matrix, (self._test.labels, predicted), 1)
         return Figures(
-            confusion=Confusion(classes=self._test.classes, matrix=tuple(tuple(row.tolist()) for row in matrix))
+            confusion=Confusion(
+                classes=self._test.classes, matrix=tuple(tuple(row.tolist()) for row in matrix)
+            )
         )
 
     def refit(self, folder: Path, *, steps: int, max_seconds: float, out: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamina.data.series import SeriesTable
-from lamina.data.splits import Cuts, split_in_time
+from lamina.data.splits import split_in_time
 from lamina.data.windows import Windows, evaluation_windows
 from lamina.estimators.defaults import window_form
 from lamina.estimators.forecaster import Forecaster
@@ -55,7 +55,9 @@ class ForecastBench:
         self.test_layout = _layout(self._test, horizon)
         self.base = Design(hidden=64)
         unit = METRICS[metric].unit
-        self.metric = Metric(name=metric.upper() if metric != "smape" else "sMAPE", unit=unit, direction="lower")
+        self.metric = Metric(
+            name=metric.upper() if metric != "smape" else "sMAPE", unit=unit, direction="lower"
+        )
         self.data = Data(
             path=path,
             rows=table.rows,
@@ -187,7 +189,11 @@ class ForecastBench:
     def predict_ms(self, folder: Path) -> float:
         model = _forecaster(folder)
         one = Windows(
-            self._table, self._input_size, self._horizon, self._validation.origins[:1], self._validation.series[:1]
+            self._table,
+            self._input_size,
+            self._horizon,
+            self._validation.origins[:1],
+            self._validation.series[:1],
         )
         return median_ms(lambda: model.predict_windows(one), budget_s=0.2)
 

@@ -33,7 +33,15 @@ SHARES = {
     "transformer": 9.0,
     "finish": 11.0,
 }
-PLANS = ((5, 5), (4, 4), (3, 4), (3, 3), (2, 3), (2, 2), (1, 2))  # trials and seeds of each arm, the best first
+PLANS = (
+    (5, 5),
+    (4, 4),
+    (3, 4),
+    (3, 3),
+    (2, 3),
+    (2, 2),
+    (1, 2),
+)  # trials and seeds of each arm, the best first
 ENOUGH_STEPS = 250  # a plan with more trials is taken only where its runs have this many steps
 LEAST_STEPS = 30
 MORE_SEEDS = 2
@@ -158,7 +166,11 @@ class Climb:
     def _probe(self, design: Design) -> float:
         """Seconds of a step, validation included."""
         run = self._bench.train(
-            design, Settings(**FIRST), seed=self._seed, max_steps=PROBE_STEPS, max_seconds=self._budget.left_s / 8
+            design,
+            Settings(**FIRST),
+            seed=self._seed,
+            max_steps=PROBE_STEPS,
+            max_seconds=self._budget.left_s / 8,
         )
         return run.seconds / max(1, run.history["steps"][-1] if run.history["steps"] else 1)
 
@@ -168,12 +180,15 @@ class Climb:
         assert pace is not None
         designs = arms(question, findings.winner, depths=self._depths)
         stage = self._budget.begin(question)
-        detail = f"{' '.join(designs)} · {pace.trials} trials, {pace.seeds} seeds each, {pace.max_steps} steps"
+        detail = (
+            f"{' '.join(designs)} · {pace.trials} trials, {pace.seeds} seeds each, {pace.max_steps} steps"
+        )
         self._listener.stage(question, detail, stage.seconds)
         standings = {name: self._standing(design) for name, design in designs.items()}
         findings.compared[question] = designs
         total = sum(
-            max(0, pace.trials - len(s.search)) + max(0, pace.seeds - len(s.repeats)) for s in standings.values()
+            max(0, pace.trials - len(s.search)) + max(0, pace.seeds - len(s.repeats))
+            for s in standings.values()
         )
         done = 0
         for number in range(pace.trials):
@@ -286,9 +301,7 @@ class Climb:
         findings = self.findings
         assert findings.winner is not None
         standing = findings.standings.get(findings.winner.id)
-        sound = [
-            t for t in findings.trivial if not t.failed and np.isfinite(t.validation).mean() > 0.5
-        ]
+        sound = [t for t in findings.trivial if not t.failed and np.isfinite(t.validation).mean() > 0.5]
         if standing is None or not standing.trained or not sound:
             return None
         best = self.arm(findings.winner.label, standing)

@@ -168,10 +168,10 @@ def _on_test(
     answer, rival = arm(decision.answer), arm(decision.rival)
     if answer is None or rival is None:
         return None, None
-    simpler_first = [answer, rival] if list(ids).index(answer.name) < list(ids).index(rival.name) else [rival, answer]
-    found = compare(
-        *simpler_first, bench.test_layout, higher_is_better=bench.metric.direction == "higher"
+    simpler_first = (
+        [answer, rival] if list(ids).index(answer.name) < list(ids).index(rival.name) else [rival, answer]
     )
+    found = compare(*simpler_first, bench.test_layout, higher_is_better=bench.metric.direction == "higher")
     if simpler_first[1] is answer:
         return found.effect, found.interval
     return -found.effect, None if found.interval is None else (-found.interval[1], -found.interval[0])

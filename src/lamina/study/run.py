@@ -53,7 +53,9 @@ class State:
         try:
             saved = json.loads(self._path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise SavedModelError(f"{self._path} is damaged: {error}. Begin anew with another --out.") from error
+            raise SavedModelError(
+                f"{self._path} is damaged: {error}. Begin anew with another --out."
+            ) from error
         changed = sorted(name for name, value in self._plan.items() if saved["plan"].get(name) != value)
         if changed:
             raise ConfigError(
@@ -182,7 +184,9 @@ def _record(
         for design_id, standing in findings.standings.items():
             test[design_id] = [bench.test_errors(run.folder) for run in standing.trained if run.folder]
         if best is not None:
-            ranked = sorted(best.trained, key=lambda run: run.score, reverse=bench.metric.direction == "higher")
+            ranked = sorted(
+                best.trained, key=lambda run: run.score, reverse=bench.metric.direction == "higher"
+            )
             chosen = ranked[len(ranked) // 2]  # the median seed: the best one would be luck
             assert chosen.folder is not None
             figures = bench.figures(chosen.folder)

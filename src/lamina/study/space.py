@@ -87,7 +87,10 @@ def arms(question: Ladder, winner: Design, *, depths: tuple[int, ...]) -> dict[s
             found["both → forward"] = replace(winner, direction="both-forward")
         return found
     if question == "cell":
-        return {winner.cell: winner, **{c: replace(winner, cell=c) for c in ("lstm", "gru") if c != winner.cell}}
+        return {
+            winner.cell: winner,
+            **{c: replace(winner, cell=c) for c in ("lstm", "gru") if c != winner.cell},
+        }
     if question == "attention":
         return {"no attention": winner, "attention": replace(winner, attention=True)}
     like = Design(layers=max(2, winner.layers), transformer=True, hidden=winner.hidden)

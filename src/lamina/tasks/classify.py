@@ -120,7 +120,9 @@ class ClassifyNetwork(nn.Module):
 class ClassifyBatches:
     """Training sequences in buckets of like length; the order depends on the seed and the epoch's number alone."""
 
-    def __init__(self, data: LabelledSequences, inputs: ClassifyInputs, *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, data: LabelledSequences, inputs: ClassifyInputs, *, batch_size: int, seed: int
+    ) -> None:
         self._data, self._inputs, self._size, self._seed = data, inputs, batch_size, seed
         self._lengths = np.diff(data.starts)
 

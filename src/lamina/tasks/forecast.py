@@ -181,7 +181,9 @@ class ForecastObjective:
     ) -> None:
         """``scale`` holds each series' MASE denominator; validation windows are thinned evenly to ``most_windows``."""
         self._config, self._inputs, self._metric, self._scale = config, inputs, metric, scale
-        chosen = np.unique(np.linspace(0, len(validation) - 1, min(most_windows, len(validation))).astype(int))
+        chosen = np.unique(
+            np.linspace(0, len(validation) - 1, min(most_windows, len(validation))).astype(int)
+        )
         self._batches, self._targets, self._series = [], [], []
         for part in np.array_split(chosen, max(1, len(chosen) // 512)):
             batch = validation.batch(part)

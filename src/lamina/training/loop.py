@@ -154,7 +154,9 @@ def _endless(batches: Batches, step: int) -> Iterator[Any]:
         number, start = number + 1, 0
 
 
-def _validate(run: Run, model: nn.Module, objective: Objective, norms: GradientNorms, best: BestWeights) -> None:
+def _validate(
+    run: Run, model: nn.Module, objective: Objective, norms: GradientNorms, best: BestWeights
+) -> None:
     model.eval()
     score = objective.score(model)
     model.train()
@@ -166,7 +168,10 @@ def _validate(run: Run, model: nn.Module, objective: Objective, norms: GradientN
         history.gradient_norms.setdefault(layer, []).append(value)
     run.losses.clear()
     if not math.isfinite(score):
-        history.outcome, history.reason = "collapsed", f"the validation metric became {score} at step {run.step}"
+        history.outcome, history.reason = (
+            "collapsed",
+            f"the validation metric became {score} at step {run.step}",
+        )
     elif best.offer(score, model):
         history.best_step, run.stale = run.step, 0
     else:
@@ -201,5 +206,3 @@ def _resume(path: Path, parts: dict[str, Any]) -> Run:
         seconds_before=saved["seconds"],
         history=History(**saved["history"]),
     )
-
-

@@ -1,0 +1,471 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lamina.errors import LaminaError
+
+app = typer.Typer(
+    name="lamina",
+    help="Which recurrent network do your sequences need? Lamina tries, and answers with evidence.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Known data sets: list them, or find the files of one.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+# Options that several commands share.
+Target = Annotated[
+    str | None, typer.Option(help="Column to forecast; several, divided by commas, become a series each.")
+]
+Time = Annotated[
+    str | None, typer.Option(help="Column of dates, times or whole numbers. Default: ds, or row order.")
+]
+Id = Annotated[
+    str | None, typer.Option(help="Column that tells series apart. Default: unique_id, or one series.")
+]
+Future = Annotated[str, typer.Option(help="Columns whose values are known ahead, divided by commas.")]
+Past = Annotated[
+    str | None, typer.Option(help="Columns known up to now only; default all others, '' for none.")
+]
+Static = Annotated[str, typer.Option(help="Columns that are constant within a series.")]
+Duplicates = Annotated[str, typer.Option(help="Repeated times: error, first, last or mean.")]
+Gaps = Annotated[str, typer.Option(help="Left-out rows: error, or missing to insert them as missing values.")]
+Frequency = Annotated[
+    str | None, typer.Option(help="Step between rows, such as 15m, 1h, 1d, 1mo. Default: inferred.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option(help="Folder of known data sets that do not come with Lamina. Default: LAMINA_DATA."),
+]
+
+
+@app.command()
+def study(
+    data: Annotated[
+        str, typer.Argument(help="CSV or Parquet of series, a .ts or .tsv of sequences, or a known data set.")
+    ],
+    target: Target = None,
+    horizon: Annotated[int | None, typer.Option(min=1, help="Rows ahead to forecast.")] = None,
+    time: Time = None,
+    id: Id = None,
+    future: Future = "",
+    past: Past = None,
+    static: Static = "",
+    duplicates: Duplicates = "error",
+    gaps: Gaps = "error",
+    frequency: Frequency = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Sequences for the test part; default: cut from DATA.")
+    ] = None,
+    metric: Annotated[str, typer.Option(help="Of forecasts: mase, mae, mse, rmse or smape.")] = "mase",
+    budget: Annotated[str, typer.Option(help="Time for everything: 90s, 5m, 1h.")] = "5m",
+    ask: Annotated[
+        str | None, typer.Option(help="Only these of depth,direction,cell,attention,transformer.")
+    ] = None,
+    depths: Annotated[str, typer.Option(help="Rungs of the depth ladder.")] = "1,2,3,4",
+    rope: Annotated[float, typer.Option(min=0, help="Relative difference that does not matter.")] = 0.005,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same search.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all cores.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: <data>-study.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted study in --out.")
+    ] = False,
+    data_folder: DataFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Find out how many layers, which direction and which cell your data call for.
+
+    Ends with an answer to each question, a table, a report (report.html) and the best model (best/).
+
+    Example: lamina study traffic.csv --time when --target cars --horizon 24 --budget 5m
+    """
+    from rich.console import Console
+
+    from lamina.api import REPORT
+    from lamina.api import study as run
+    from lamina.study.ladder import Silent
+    from lamina.terminal import Screen, show_record
+
+    _set_threads(threads)
+    console = Console(stderr=as_json)
+    screen = Screen(console)
+    if not as_json:
+        console.print(f"[bold]{data}[/bold]   budget {budget}", highlight=False)
+    arguments: dict[str, Any] = {
+        "target": _names(target),
+        "horizon": horizon,
+        "time": time,
+        "id": id,
+        "future": _names(future) or (),
+        "past": None if past is None else _names(past) or (),
+        "static": _names(static) or (),
+        "duplicates": duplicates,
+        "gaps": gaps,
+        "frequency": frequency,
+        "test": test,
+        "metric": _choice("metric", metric, METRIC_NAMES),
+        "budget": budget,
+        "ask": ask,
+        "depths": _whole_numbers(depths),
+        "rope": rope,
+        "seed": seed,
+        "out": out,
+        "resume": resume,
+        "command": " ".join(["lamina", *sys.argv[1:]]),
+        "data_folder": data_folder,
+    }
+    if as_json:
+        found = run(data, **arguments, listener=Silent())
+        typer.echo(found.record.model_dump_json(by_alias=True))
+    else:
+        with screen:
+            found = run(data, **arguments, listener=screen)
+        for note in found.record.data.notes:
+            console.print(f" [dim]·[/dim] {note}", highlight=False, markup=True)
+        show_record(console, found.record, str(found.folder))
+        used, asked = found.record.budget.used_s, found.record.budget.asked_s
+        console.print(
+            f"\n used {used:.0f} s of {asked:.0f} s · report [bold]{found.folder / REPORT}[/bold]",
+            highlight=False,
+        )
+    if any(check.code == "ST01" for check in found.record.checks):
+        raise typer.Exit(130)
+
+
+METRIC_NAMES = ("mase", "mae", "mse", "rmse", "smape")
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str, typer.Argument(help="CSV or Parquet of series, or a .ts or .tsv of labelled sequences.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    target: Target = None,
+    horizon: Annotated[int, typer.Option(min=1, help="Rows ahead to forecast.")] = 24,
+    time: Time = None,
+    id: Id = None,
+    future: Future = "",
+    past: Past = None,
+    static: Static = "",
+    duplicates: Duplicates = "error",
+    gaps: Gaps = "error",
+    frequency: Frequency = None,
+    cell: Annotated[str, typer.Option(help="tanh, relu, lstm, gru, lnlstm or lngru.")] = "lstm",
+    layers: Annotated[int, typer.Option(min=1, help="Layers of the stack.")] = 1,
+    hidden: Annotated[int, typer.Option(min=1, help="Units of each layer.")] = 64,
+    direction: Annotated[
+        str, typer.Option(help="forward or both; one for each layer, divided by commas, or one.")
+    ] = "forward",
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Join an attention over all outputs.")
+    ] = False,
+    max_steps: Annotated[int, typer.Option(min=1, help="Optimiser steps at most.")] = 1000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all cores.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML with [stack] and [training]; takes the place of the options above."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train one model and save it.
+
+    Example: lamina train traffic.csv --time when --target cars --horizon 24 --layers 2 --out model/
+    """
+    from contextlib import nullcontext
+
+    from lamina.data.ts_files import read_labelled
+    from lamina.estimators.classifier import SequenceClassifier
+    from lamina.estimators.forecaster import Forecaster
+    from lamina.estimators.saving import require_free
+    from lamina.nn.stack import StackConfig
+    from lamina.training.optim import TrainingConfig
+    from lamina.training.progress import ProgressBar
+
+    _set_threads(threads)
+    require_free(out)
+    settings = _read_config(config)
+    stack = (
+        StackConfig.parse(settings["stack"])
+        if "stack" in settings
+        else StackConfig(
+            cell=cell,
+            hidden_sizes=(hidden,) * layers,
+            directions=tuple(direction.split(",")),
+            dropout=0.1,  # type: ignore[arg-type]  # checked there
+        )
+    )
+    training = TrainingConfig.parse(settings.get("training", {"max_steps": max_steps}))
+    bar = ProgressBar(training.max_steps, training.batch_size)
+    with nullcontext() if as_json else bar:
+        model: Forecaster | SequenceClassifier
+        if data.endswith(SEQUENCE_SUFFIXES):
+            sequences = read_labelled(data)
+            model = SequenceClassifier(stack=stack, attention=attention, training=training, seed=seed)
+            model.fit(
+                [sequences[i] for i in range(len(sequences))],
+                [sequences.classes[code] for code in sequences.labels],
+                callbacks=() if as_json else (bar,),
+            )
+        else:
+            model = Forecaster(horizon, stack=stack, attention=attention, training=training, seed=seed)
+            model.fit(
+                data,
+                target=_names(target),
+                time=time,
+                id=id,
+                future=_names(future) or (),
+                past=None if past is None else _names(past) or (),
+                static=_names(static) or (),
+                duplicates=duplicates,
+                gaps=gaps,
+                frequency=frequency,
+                callbacks=() if as_json else (bar,),
+            )
+    model.save(out)
+    history = model.history_
+    if as_json:
+        typer.echo(json.dumps({"model": str(out), **_finite(history.to_dict())}))
+        return
+    for note in getattr(model, "notes_", ()):
+        typer.echo(f" · {note}")
+    typer.echo(
+        f"{history.outcome} after {history.steps[-1] if history.steps else 0} steps, {history.seconds:.1f} s; "
+        f"validation {model.metric} {history.best:.4g}; saved in {out}"
+    )
+    if history.outcome == "collapsed":
+        typer.echo(
+            f"the run collapsed: {history.reason}. Lower the learning rate, or add residuals.", err=True
+        )
+        raise typer.Exit(1)
+
+
+SEQUENCE_SUFFIXES = (".ts", ".tsv", ".ts.gz", ".tsv.gz")
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder that train or study saved.")],
+    data: Annotated[
+        str | None, typer.Argument(help="What to continue or classify; default: the training series.")
+    ] = None,
+    horizon: Annotated[int | None, typer.Option(min=1, help="Rows ahead, at most those trained.")] = None,
+    future_values: Annotated[
+        Path | None, typer.Option(help="Table with the columns known ahead, for the next rows.")
+    ] = None,
+    level: Annotated[str, typer.Option(help="Central intervals in percent, divided by commas.")] = "80,95",
+    out: Annotated[Path | None, typer.Option(help="CSV or Parquet to write; default: print CSV.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Forecast, or classify, with a saved model.
+
+    Example: lamina predict model/ traffic.csv --out next-day.csv
+    """
+    import polars as pl
+
+    from lamina.data.ts_files import read_labelled
+    from lamina.errors import ConfigError
+    from lamina.estimators.forecaster import Forecaster
+    from lamina.estimators.load import load
+
+    fitted = load(model)
+    if isinstance(fitted, Forecaster):
+        answer = fitted.predict(horizon, df=data, future=future_values, level=_numbers(level))
+        frame = answer if isinstance(answer, pl.DataFrame) else pl.from_pandas(answer)
+    else:
+        if data is None:
+            raise ConfigError("a classifier needs sequences to classify. Name a .ts or .tsv file.")
+        chances = fitted.chances(read_labelled(data, classes=fitted.inputs_.classes))
+        frame = pl.DataFrame({"label": fitted.classes_[chances.argmax(axis=1)]}).hstack(
+            pl.DataFrame({f"p({name})": chances[:, i] for i, name in enumerate(fitted.inputs_.classes)})
+        )
+    if out is not None and out.suffix == ".parquet":
+        frame.write_parquet(out)
+    elif out is not None:
+        frame.write_csv(out)
+    elif as_json:
+        typer.echo(json.dumps(frame.to_dicts(), default=str))
+    else:
+        typer.echo(frame.write_csv(), nl=False)
+
+
+@app.command()
+def describe(
+    data: Annotated[str, typer.Argument(help="CSV or Parquet of series.")],
+    target: Target = None,
+    time: Time = None,
+    id: Id = None,
+    duplicates: Duplicates = "error",
+    gaps: Gaps = "error",
+    frequency: Frequency = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is in a file: rows, series, frequency, seasons, missing values, columns."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from lamina.data.series import read_series
+
+    table = read_series(
+        data,
+        target=_names(target),
+        time=time,
+        id=id,
+        duplicates=duplicates,
+        gaps=gaps,
+        frequency=frequency,  # type: ignore[arg-type]  # checked there
+    )
+    facts = table.describe()
+    if as_json:
+        typer.echo(json.dumps(facts, default=str))
+        return
+    console = Console()
+    seasons = ", ".join(map(str, facts["seasons"])) or "none"
+    console.print(
+        f"[bold]{data}[/bold]   {facts['rows']:,} rows · {facts['series']:,} series · step {facts['frequency']} · "
+        f"seasons {seasons} · {facts['missing']:,} missing",
+        highlight=False,
+    )
+    console.print(f"{facts['span'][0]} to {facts['span'][1]}", highlight=False)
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    shown.add_column("column")
+    shown.add_column("role")
+    for name in ("missing", "min", "mean", "max"):
+        shown.add_column(name, justify="right")
+    for name, column in facts["columns"].items():
+        numbers = ["–" if column[key] is None else f"{column[key]:.4g}" for key in ("min", "mean", "max")]
+        shown.add_row(name, column.get("role", "target"), f"{column['missing']:,}", *numbers)
+    console.print(shown)
+    for note in facts["notes"]:
+        console.print(f" · {note}", highlight=False, markup=False)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a study.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; default: report.html in the folder.")
+    ] = None,
+) -> None:
+    """Write the report of a study again from its study.json."""
+    from lamina.api import open_study
+
+    typer.echo(open_study(folder).report(out))
+
+
+@data_app.command("list")
+def data_list(as_json: Json = False) -> None:
+    """List the known data sets."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from lamina.data.sources import SOURCES
+
+    rows = [
+        {"name": s.name, "task": s.task, "bundled": s.bundled, "licence": s.licence, "about": s.about}
+        for s in SOURCES.values()
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("name", "task", "where", "licence", "about"):
+        table.add_column(name)
+    for row in rows:
+        where = "bundled" if row["bundled"] else "data folder"
+        table.add_row(str(row["name"]), str(row["task"]), where, str(row["licence"]), str(row["about"]))
+    Console().print(table)
+
+
+@data_app.command("path")
+def data_path(
+    name: Annotated[str, typer.Argument(help="A name from: lamina data list.")],
+    data_folder: DataFolder = None,
+) -> None:
+    """Print the files of a known data set, after checking that they are the published ones."""
+    from lamina.data.sources import source_files
+
+    for file in source_files(name, data_folder):
+        typer.echo(file)
+
+
+def _names(text: str | None) -> list[str] | None:
+    found = [name.strip() for name in (text or "").split(",") if name.strip()]
+    return found or None
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise typer.BadParameter(f"numbers divided by commas are needed, but is {text!r}") from None
+
+
+def _whole_numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise typer.BadParameter(f"whole numbers divided by commas are needed, but is {text!r}") from None
+
+
+def _choice(option: str, value: str, choices: tuple[str, ...]) -> str:
+    from lamina.errors import ConfigError, did_you_mean
+
+    if value not in choices:
+        raise ConfigError(
+            f"--{option} is one of {', '.join(choices)}, but is '{value}'{did_you_mean(value, choices)}"
+        )
+    return value
+
+
+def _read_config(path: Path | None) -> dict[str, Any]:
+    import tomllib
+
+    from lamina.errors import ConfigError, did_you_mean
+
+    if path is None:
+        return {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+    for key in content:
+        if key not in ("stack", "training"):
+            raise ConfigError(
+                f"{path} holds the tables [stack] and [training], but has '{key}'"
+                f"{did_you_mean(key, ('stack', 'training'))}"
+            )
+    return content
+
+
+def _finite(fields: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(fields), parse_constant=lambda _: None)  # type: ignore[no-any-return]  # JSON object in, object out
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 a model that collapsed, 2 a mistake in options or data, 130 interrupted."""
+    try:
+        app(standalone_mode=True)
+    except LaminaError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise SystemExit(130) from None
