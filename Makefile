@@ -1,0 +1,36 @@
+# The two commands a newcomer needs:  make study   make test
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/lamina/ops/csrc/*)
+
+.PHONY: study test lint types tests install clean
+
+# Study the bundled daily page views of one Wikipedia article and write wikipedia-study/report.html.
+study: install
+	@n=2; out=wikipedia-study; while [ -e $$out ]; do out=wikipedia-study-$$n; n=$$((n+1)); done; \
+	$(BIN)/lamina study wikipedia_views --budget 3m --out $$out
+
+test: install lint types tests
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+tests:
+	$(BIN)/python -m pytest
+
+install: $(INSTALLED)
+
+$(INSTALLED): $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt scikit-build-core nanobind cmake ninja
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[test]'
+	touch $(INSTALLED)
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache
