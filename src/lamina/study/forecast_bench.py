@@ -132,7 +132,9 @@ class ForecastBench:
             max_steps=max_steps,
             max_seconds=max_seconds,
             learning_rate=settings.learning_rate,
+            batch_size=128,
             validations=10,
+            patience=6,
         )
         return Forecaster(
             horizon=self._horizon,

@@ -17,7 +17,7 @@ from lamina.study.space import Design
 
 RATES = (5e-4, 1e-2)
 DROPOUTS = (0.0, 0.4)
-FIRST = {"learning_rate": 2e-3, "dropout": 0.1}  # the defaults are always among the trials
+FIRST = {"learning_rate": 4e-3, "dropout": 0.1}  # the defaults are always among the trials
 
 
 class Trials:

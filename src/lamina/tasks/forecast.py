@@ -55,8 +55,8 @@ class ForecastNetwork(nn.Module):
     """Scaled quantiles of the horizon from a scaled window.
 
     The window's segments are mapped linearly, read by the body, and the state at the end gives all steps
-    at once; what is known of each future step joins there. The output begins as the naive forecast, since
-    the last linear maps start at zero and the offset is the last value.
+    at once; what is known of each future step joins there. The network corrects the seasonal naive forecast:
+    its last linear maps start at zero.
     """
 
     KNOWN = 16  # features a step that meet its known future; few, since they are made for every step
@@ -90,7 +90,7 @@ class ForecastNetwork(nn.Module):
         steps = torch.cat([batch.past[..., None], batch.steps], dim=-1)
         steps = steps.unflatten(1, (-1, config.segment)).flatten(2)  # (batch, segments, segment * features)
         state = torch.cat([self.reader(steps), batch.static], dim=-1)
-        out: Tensor = self.head(state).unflatten(-1, (config.horizon, -1))
+        out: Tensor = self.head(state).unflatten(-1, (config.horizon, -1)) + batch.anchor[..., None]
         if self.highway is not None:
             out = out + self.highway(batch.past)[..., None]
         if self.known is not None:

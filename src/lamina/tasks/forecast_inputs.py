@@ -31,6 +31,7 @@ class ForecastBatch(NamedTuple):
 
     Attributes:
         past: scaled target, 0 where missing, (batch, input_size).
+        anchor: scaled forecast that the network corrects, (batch, horizon).
         steps: features that go with each past step, (batch, input_size, step_features).
         future: known features of each step to forecast, (batch, horizon, future_features).
         static: features of the series, (batch, static_features).
@@ -41,6 +42,7 @@ class ForecastBatch(NamedTuple):
     """
 
     past: Tensor
+    anchor: Tensor
     steps: Tensor
     future: Tensor
     static: Tensor
@@ -111,7 +113,7 @@ class ForecastInputs:
                 "this model was fitted on a target without missing values, and a window of series number "
                 f"{int(batch.series[row])} has some. Fill them, or fit on data that has gaps too."
             )
-        offset, scale = window_scale(batch.past_y, observed)
+        offset, scale = window_scale(batch.past_y, season=self.frequency.season)
         past = np.where(observed, (batch.past_y - offset) / scale, 0.0)
         horizon = batch.target.shape[1]
         length = past.shape[1]
@@ -130,6 +132,11 @@ class ForecastInputs:
         rows = len(past)
         return ForecastBatch(
             past=_tensor(past),
+            anchor=_tensor(
+                seasonal_anchor(
+                    batch.past_y, season=self.frequency.season, horizon=horizon, offset=offset, scale=scale
+                )
+            ),
             steps=_join(steps, (rows, length)),
             future=_join(ahead, (rows, horizon)),
             static=_tensor(np.nan_to_num(self.static.transform(batch.static))),
@@ -167,28 +174,57 @@ class ForecastInputs:
         )
 
 
-def window_scale(past: Array, observed: NDArray[np.bool_]) -> tuple[Array, Array]:
+def window_scale(past: Array, *, season: int) -> tuple[Array, Array]:
     """Offset and scale of each window from its own past.
 
-    The offset is the last observed value, so that a forecast of zero is the naive forecast; the scale is the
-    standard deviation, at least a thousandth of the mean magnitude so that a flat window stays finite.
+    The offset is the mean of the last season's observed values (of the last value where there is no season),
+    the scale the standard deviation of the window, at least a thousandth of its mean magnitude so that a flat
+    window stays finite.
 
     Args:
         past: (batch, time), NaN where missing.
-        observed: the same shape.
+        season: steps.
 
     Returns:
         offset and scale, both (batch, 1).
     """
-    count = np.maximum(observed.sum(axis=1, keepdims=True), 1)
+    observed = ~np.isnan(past)
     filled = np.where(observed, past, 0.0)
+    count = np.maximum(observed.sum(axis=1, keepdims=True), 1)
     mean = filled.sum(axis=1, keepdims=True) / count
     deviation = np.where(observed, filled - mean, 0.0)
     spread = np.sqrt((deviation**2).sum(axis=1, keepdims=True) / count)
     magnitude = np.abs(filled).sum(axis=1, keepdims=True) / count
-    last = past.shape[1] - 1 - np.argmax(observed[:, ::-1], axis=1)
-    offset = np.take_along_axis(filled, last[:, None], axis=1)
+    # The newest ``season`` observed values, wherever missing ones lie between them.
+    recent = observed & (observed[:, ::-1].cumsum(axis=1)[:, ::-1] <= season)
+    offset = np.where(recent, filled, 0.0).sum(axis=1, keepdims=True) / np.maximum(
+        recent.sum(axis=1, keepdims=True), 1
+    )
     return offset, np.maximum(spread, 1e-3 * magnitude + 1e-8)
+
+
+def seasonal_anchor(past: Array, *, season: int, horizon: int, offset: Array, scale: Array) -> Array:
+    """The seasonal naive forecast, scaled: for each step the newest observed value of the same phase.
+
+    Args:
+        past: (batch, time), NaN where missing.
+        season: steps; 1 repeats the last observed value.
+        horizon: steps ahead.
+        offset, scale: of each window, (batch, 1).
+
+    Returns:
+        (batch, horizon); 0, the offset itself, where no value of the phase was observed.
+    """
+    time = past.shape[1]
+    steps = np.arange(horizon)
+    column = time + steps - season * (steps // season + 1)  # the newest row of the same phase
+    found = np.full((len(past), horizon), np.nan)
+    while (column >= 0).any() and np.isnan(found).any():
+        inside = column >= 0
+        candidate = np.where(inside, past[:, np.maximum(column, 0)], np.nan)
+        found = np.where(np.isnan(found), candidate, found)
+        column = column - season
+    return np.where(np.isnan(found), 0.0, (found - offset) / scale)
 
 
 def _columns_with_gaps(columns: NDArray[np.float32]) -> tuple[int, ...]:

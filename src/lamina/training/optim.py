@@ -28,7 +28,7 @@ class TrainingConfig(Config):
         clip_norm: largest total gradient norm, or None for no clipping.
         validations: how many times the validation part is scored over ``max_steps``.
         patience: validations without a new best before training stops.
-        average: decay per step of the weights' moving average that is scored and kept; 0 keeps the last weights.
+        average: decay per step of the weights' moving average that is scored and kept; 0 averages nothing.
         max_seconds: stop, with outcome "time", once this much time has passed.
         precision: ``32-true`` or ``bf16-mixed``.
         device: ``cpu``, ``cuda`` or ``auto``.
@@ -41,7 +41,7 @@ class TrainingConfig(Config):
     schedule: Schedule = "one-cycle"
     clip_norm: float | None = Field(default=1.0, gt=0)
     validations: int = Field(default=20, ge=1)
-    patience: int = Field(default=6, ge=1)
+    patience: int = Field(default=12, ge=1)
     average: float = Field(default=0.0, ge=0, lt=1)
     max_seconds: float | None = Field(default=None, gt=0)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
@@ -51,7 +51,7 @@ class TrainingConfig(Config):
 def rate_factor(schedule: Schedule, progress: float) -> float:
     """Learning rate at ``progress`` (0 to 1 of the run), as a share of its peak.
 
-    >>> [round(rate_factor("one-cycle", p), 3) for p in (0.0, 0.25, 1.0)]
+    >>> [round(rate_factor("one-cycle", p), 3) for p in (0.0, 0.1, 1.0)]
     [0.04, 1.0, 0.0]
     >>> [round(rate_factor("warmup-stable-decay", p), 3) for p in (0.0, 0.5, 1.0)]
     [0.04, 1.0, 0.0]
@@ -60,9 +60,9 @@ def rate_factor(schedule: Schedule, progress: float) -> float:
         return 1.0
     start = 0.04  # a twenty-fifth of the peak, as in Smith & Topin 2019 (arXiv:1708.07120)
     if schedule == "one-cycle":
-        if progress < 0.25:
-            return start + (1 - start) * 0.5 * (1 - math.cos(math.pi * progress / 0.25))
-        return 0.5 * (1 + math.cos(math.pi * (progress - 0.25) / 0.75))
+        if progress < 0.1:
+            return start + (1 - start) * 0.5 * (1 - math.cos(math.pi * progress / 0.1))
+        return 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
     if progress < 0.05:
         return start + (1 - start) * progress / 0.05
     return 1.0 if progress < 0.7 else (1 - progress) / 0.3
