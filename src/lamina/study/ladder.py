@@ -46,7 +46,10 @@ ENOUGH_STEPS = 250  # a plan with more trials is taken only where its runs have 
 LEAST_STEPS = 30
 MORE_SEEDS = 2
 MOST_SEEDS = 15
-PROBE_STEPS = 12
+PROBE_STEPS = (10, 40)  # both have ten validations, so that the difference is of steps alone
+DEEP = 4
+# Arms that a question adds to those already trained, in layers at a winner of two.
+ARM_COSTS = {"direction": (4.0, 3.0), "cell": (2.0,), "attention": (2.3,), "transformer": (3.0,)}
 
 
 class Listener(Protocol):
@@ -144,35 +147,41 @@ class Climb:
             self._ask(question)
 
     def _choose_pace(self) -> Pace:
-        """The best plan whose runs have enough steps, from the measured time of a step."""
-        one, four = (self._probe(replace(self._bench.base, layers=n)) for n in (1, 4))
-        layer = max(0.0, (four - one) / 3)
-        seconds = 0.85 * (self._budget.left_s * (1 - SHARES["finish"] / 100))
-        work = sum(one + layer * (units - 1) for units in self._planned_layers())
+        """The best plan whose runs have enough steps, from the measured cost of a run and of a step."""
+        self._probe(self._bench.base)  # the first runs also load and compile; they are not counted
+        fixed, step = self._probe(self._bench.base)
+        _, deep_step = self._probe(replace(self._bench.base, layers=DEEP))
+        layer = max(0.0, (deep_step - step) / (DEEP - 1))
+        planned = self._planned_layers()
+        seconds = 0.9 * self._budget.left_s * (1 - SHARES["finish"] / 100)
         for trials, seeds in PLANS:
-            steps = int(seconds / (work * (trials + seeds)))
-            if steps >= ENOUGH_STEPS or (trials, seeds) == PLANS[-1]:
+            per_arm = seconds / (trials + seeds) - fixed * len(planned)
+            steps = int(per_arm / sum(step + layer * (layers - 1) for layers in planned))
+            if steps >= ENOUGH_STEPS:
                 break
         return Pace(trials, seeds, min(max(steps, LEAST_STEPS), self._bench.most_steps))
 
     def _planned_layers(self) -> list[float]:
         """Cost of every arm that will be trained, in layers; later questions are priced at two layers."""
-        new_arms = {"direction": (4.0, 3.0), "cell": (2.0,), "attention": (2.3,), "transformer": (3.0,)}
         planned = [float(depth) for depth in self._depths] if "depth" in self._questions else [1.0]
         for question in self._questions:
-            planned += new_arms.get(question, ())
+            planned += ARM_COSTS.get(question, ())
         return planned
 
-    def _probe(self, design: Design) -> float:
-        """Seconds of a step, validation included."""
-        run = self._bench.train(
-            design,
-            Settings(**FIRST),
-            seed=self._seed,
-            max_steps=PROBE_STEPS,
-            max_seconds=self._budget.left_s / 8,
+    def _probe(self, design: Design) -> tuple[float, float]:
+        """Seconds of a run that do not depend on its steps, and seconds of a step."""
+        short, long = (
+            self._bench.train(
+                design,
+                Settings(**FIRST),
+                seed=self._seed,
+                max_steps=steps,
+                max_seconds=max(1.0, self._budget.left_s / 8),
+            ).seconds
+            for steps in PROBE_STEPS
         )
-        return run.seconds / max(1, run.history["steps"][-1] if run.history["steps"] else 1)
+        step = max(1e-4, (long - short) / (PROBE_STEPS[1] - PROBE_STEPS[0]))
+        return max(0.0, short - step * PROBE_STEPS[0]), step
 
     def _ask(self, question: Ladder) -> None:
         findings, pace = self.findings, self.findings.pace
@@ -191,16 +200,19 @@ class Climb:
             for s in standings.values()
         )
         done = 0
+        # A round is for all arms or for none, so that every arm gets the same.
         for number in range(pace.trials):
-            for standing in standings.values():
-                if number < len(standing.search) or (number > 0 and not self._affordable(standing, stage)):
-                    continue
+            waiting = [s for s in standings.values() if number >= len(s.search)]
+            if number > 0 and self._expected_s(waiting) > stage.left_s:
+                break
+            for standing in waiting:
                 standing.search.append(self._search(standing.design, number))
                 self._listener.advance(done := done + 1, total)
         for number in range(pace.seeds):
-            for standing in standings.values():
-                if number < len(standing.repeats) or (number > 1 and not self._affordable(standing, stage)):
-                    continue
+            waiting = [s for s in standings.values() if number >= len(s.repeats)]
+            if number > 1 and self._expected_s(waiting) > stage.left_s:
+                break
+            for standing in waiting:
                 self._repeat(standing)
                 self._listener.advance(done := done + 1, total)
         self._decide(question, standings, stage)
@@ -208,10 +220,10 @@ class Climb:
     def _standing(self, design: Design) -> Standing:
         return self.findings.standings.setdefault(design.id, Standing(design))
 
-    def _affordable(self, standing: Standing, stage: Stage) -> bool:
-        runs = standing.search + standing.repeats
-        expected = float(np.mean([run.seconds for run in runs])) if runs else 0.0
-        return expected <= stage.left_s
+    def _expected_s(self, standings: list[Standing]) -> float:
+        """Seconds of one more run of each, from those it had."""
+        spent = [[run.seconds for run in (*s.search, *s.repeats)] for s in standings]
+        return sum(float(np.mean(seconds)) for seconds in spent if seconds)
 
     def _guard_s(self) -> float:
         """No single run may eat more than a third of what is left."""
@@ -255,7 +267,7 @@ class Climb:
         decision = self._decision(question, standings)
         while decision is not None and decision.status == "undecided" and (pair := self._open_pair(decision)):
             contested = [standings[name] for name in pair]
-            cost = sum(float(np.mean([r.seconds for r in s.repeats])) for s in contested) * MORE_SEEDS
+            cost = self._expected_s(contested) * MORE_SEEDS
             if cost > stage.left_s or len(contested[0].repeats) + MORE_SEEDS > MOST_SEEDS:
                 break
             for _ in range(MORE_SEEDS):
