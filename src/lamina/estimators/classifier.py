@@ -55,7 +55,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     >>> import numpy as np
     >>> up, down = [np.arange(n) for n in (5, 6, 7, 8)], [-np.arange(n) for n in (5, 6, 7, 8)]
-    >>> model = SequenceClassifier(training=TrainingConfig(max_steps=30)).fit(up + down, ["up"] * 4 + ["down"] * 4)
+    >>> training = TrainingConfig(max_steps=30, learning_rate=0.01)
+    >>> model = SequenceClassifier(metric="log_loss", training=training)
+    >>> model = model.fit(up + down, ["up"] * 4 + ["down"] * 4)
     >>> model.predict([np.arange(9), -np.arange(9)]).tolist()
     ['up', 'down']
     """
@@ -102,8 +104,9 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         training, validation = split_labelled(data, self.validation_fraction, self.seed)
         self.fit_sequences(training, validation, callbacks=callbacks)
         labels = np.asarray(y)
-        if labels.dtype.kind in "iuf":  # answer with labels of the type that came in
-            self.classes_ = np.array([labels.dtype.type(name) for name in data.classes])
+        if labels.dtype.kind in "biuf":  # answer with labels of the type that came in
+            given = {str(label): label for label in labels}
+            self.classes_ = np.array([given[name] for name in data.classes], dtype=labels.dtype)
         return self
 
     def fit_sequences(
@@ -160,11 +163,18 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):
             raise NotFittedError(
-                "a SequenceClassifier predicts after it was fitted, and this one was not. Call fit(X, y) first."
+                "a SequenceClassifier predicts after it was fitted, and this one was not. "
+                "Call fit(X, y) first."
             )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a directory that ``lamina.load`` reads; no pickle. Predictions after loading are equal bit for bit."""
+        """Write a directory that ``lamina.load`` reads; no pickle.
+
+        Predictions after loading are equal bit for bit.
+
+        Raises:
+            SavedModelError: something other than a model is in the way.
+        """
         self._check_fitted()
         parameters = {
             **self.get_params(deep=False),
@@ -200,7 +210,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         model.classes_ = np.array(labels["values"], dtype=np.dtype(labels["dtype"]))
         model.inputs_ = ClassifyInputs.from_dict(saved.preprocessing["inputs"])
         model.data_hash_ = saved.manifest["data_hash"]
-        model.history_ = History(**saved.manifest["training"])
+        model.history_ = History.from_dict(saved.manifest["training"])
         model.network_ = ClassifyNetwork(model.config_, model.inputs_, model._body())
         load_weights(model.network_, saved.weights, where)
         return model

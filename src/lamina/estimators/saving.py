@@ -4,7 +4,7 @@ config.json           what the model is; carries the schema's version
 weights.safetensors   the network
 preprocessing.json    scalers, encodings, calibration
 history.safetensors   the last rows of each series, where the model forecasts from stored data
-manifest.json         versions, data hash, seed, scores, and the SHA-256 of the files above
+manifest.json         versions, data hash, seed, scores, and the SHA-256 of every file, itself included
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from torch import Tensor
 from lamina.errors import SavedModelError
 
 SCHEMA = 1
+REQUIRED = ("config.json", "preprocessing.json", "weights.safetensors", "manifest.json")
+FILES = {*REQUIRED, "history.safetensors"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class SavedModel:
         Raises:
             SavedModelError: ``path`` is a file, or a directory that holds something else.
         """
-        target = Path(path)
+        target = Path(path).absolute()
         require_free(target)
         unfinished = target.with_name(f".{target.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -66,9 +68,14 @@ class SavedModel:
             save_file(_owned(self.history), unfinished / "history.safetensors")
         digests = {file.name: _sha256(file) for file in sorted(unfinished.iterdir())}
         manifest = {**_finite(self.manifest), "versions": versions(), "sha256": digests}
+        digests["manifest.json"] = _own_digest(manifest)
         _write_json(unfinished / "manifest.json", manifest)
-        shutil.rmtree(target, ignore_errors=True)
+        older = target.with_name(f".{target.name}.older")
+        shutil.rmtree(older, ignore_errors=True)
+        if target.exists():
+            target.replace(older)
         unfinished.replace(target)
+        shutil.rmtree(older, ignore_errors=True)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> SavedModel:
@@ -85,17 +92,18 @@ class SavedModel:
             )
         config = _read_json(folder / "config.json")
         schema = config.pop("schema", None)
-        if not isinstance(schema, int) or schema > SCHEMA:
+        if not isinstance(schema, int) or "kind" not in config:
             raise SavedModelError(
-                f"{folder} has schema {schema!r}, and this version of Lamina reads up to {SCHEMA}. "
+                f"a model's config.json has a schema and a kind, and that in {folder} has not. "
+                "Name a directory that save() wrote."
+            )
+        if schema > SCHEMA:
+            raise SavedModelError(
+                f"{folder} has schema {schema}, and this version of Lamina reads up to {SCHEMA}. "
                 "Install a newer Lamina: pip install -U lamina"
             )
         manifest = _read_json(folder / "manifest.json")
-        for name, digest in manifest.get("sha256", {}).items():
-            file = folder / name
-            if not file.is_file() or _sha256(file) != digest:
-                state = "differs from what was saved" if file.is_file() else "is missing"
-                raise SavedModelError(f"{folder} is damaged: {name} {state}. Restore it, or train again.")
+        _check_digests(folder, manifest)
         return cls(
             kind=config.pop("kind"),
             config=config,
@@ -113,9 +121,11 @@ def require_free(target: Path) -> None:
 
     To be called before long work, so that its result does not end up without a place.
     """
-    if not target.exists() or (target / "manifest.json").exists():
+    if not target.exists():
         return
-    if target.is_file() or any(target.iterdir()):
+    names = {file.name for file in target.iterdir()} if target.is_dir() else {target.name}
+    is_model = names.issuperset(REQUIRED) and names <= FILES
+    if names and not is_model:
         raise SavedModelError(
             f"a model is saved as a directory of its own, and {target} holds something else. Name another."
         )
@@ -124,6 +134,29 @@ def require_free(target: Path) -> None:
 def versions() -> dict[str, str]:
     """Versions of the packages that decide what a model computes."""
     return {name: version(name) for name in ("lamina", "torch", "numpy", "polars")}
+
+
+def _check_digests(folder: Path, manifest: dict[str, Any]) -> None:
+    """Raise SavedModelError where a file is not the one that was saved."""
+    digests = manifest.get("sha256")
+    if not isinstance(digests, dict) or not digests.keys() >= set(REQUIRED):
+        raise SavedModelError(
+            f"{folder} is damaged: manifest.json lacks digests. Restore it, or train again."
+        )
+    for name, digest in digests.items():
+        file = folder / name
+        if not file.is_file():
+            raise SavedModelError(f"{folder} is damaged: {name} is missing. Restore it, or train again.")
+        if digest != (_own_digest(manifest) if name == "manifest.json" else _sha256(file)):
+            raise SavedModelError(
+                f"{folder} is damaged: {name} differs from what was saved. Restore it, or train again."
+            )
+
+
+def _own_digest(manifest: dict[str, Any]) -> str:
+    """SHA-256 of a manifest's content without this digest."""
+    others = {name: digest for name, digest in manifest["sha256"].items() if name != "manifest.json"}
+    return hashlib.sha256(json.dumps({**manifest, "sha256": others}).encode()).hexdigest()
 
 
 def _owned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

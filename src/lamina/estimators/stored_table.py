@@ -38,9 +38,11 @@ def table_fields(table: SeriesTable) -> dict[str, Any]:
 def stored_table(tensors: dict[str, Tensor], fields: dict[str, Any]) -> SeriesTable:
     """The table that ``table_tensors`` and ``table_fields`` took apart."""
     time = tensors["time"].numpy()
+    arrays: dict[str, Any] = {name: tensors[name].numpy() for name in ARRAYS}
+    names: dict[str, Any] = {name: tuple(fields[name]) for name in NAMES}
     return SeriesTable(
-        **{name: tensors[name].numpy() for name in ARRAYS},
-        **{name: tuple(fields[name]) for name in NAMES},
+        **arrays,
+        **names,
         time=time.astype("M8[us]") if fields["dated"] else time,
         frequency=Frequency.from_dict(fields["frequency"]),
         target=fields["target"],

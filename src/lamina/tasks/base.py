@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from lamina.errors import ConfigError
 from lamina.nn.pooling import AttentionPool, LastPool, MaxPool, MeanPool
 from lamina.nn.stack import Stack, StackConfig
 from lamina.nn.transformer import Transformer, TransformerConfig
@@ -17,14 +18,23 @@ Pooling = Literal["last", "mean", "max"]
 
 
 def build_body(config: BodyConfig, input_size: int) -> Stack | Transformer:
-    """The network that reads (batch, time, input_size); the configuration's own ``input_size`` gives way."""
+    """The network that reads (batch, time, input_size); the configuration's own ``input_size`` gives way.
+
+    Raises:
+        ConfigError: not a configuration of a body.
+    """
     if isinstance(config, StackConfig):
         return Stack(config.replace(input_size=input_size))
-    return Transformer(config.replace(input_size=input_size))
+    if isinstance(config, TransformerConfig):
+        return Transformer(config.replace(input_size=input_size))
+    raise ConfigError(
+        f"stack is a StackConfig or a TransformerConfig but is {config!r}. "
+        "Pass for example stack=StackConfig(hidden_sizes=(64, 64))."
+    )
 
 
 class Ends(nn.Module):
-    """The state in which each direction of a layer ends: forward at the last valid step, backward at the first."""
+    """The state each direction of a layer ends in: forward at the last valid step, backward at the first."""
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
         """y (batch, time, 2 * size), forward first -> (batch, 2 * size)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from lamina._config import Config
 from lamina.data.batches import length_buckets, pad_sequences
 from lamina.data.labelled import LabelledSequences
 from lamina.data.scaling import Standardizer
-from lamina.errors import DataError
+from lamina.errors import ConfigError, DataError, did_you_mean
 from lamina.tasks.base import BodyConfig, Pooling, Reader
 
 Array = NDArray[np.float64]
@@ -88,7 +88,9 @@ class ClassifyInputs:
             )
         missing = np.isnan(values)
         scaled = np.where(missing, 0.0, self.scaler.transform(values))
-        return np.concatenate([scaled, ~missing[:, list(self.gaps)]], axis=1).astype(np.float32)
+        masks = ~missing[:, list(self.gaps)]
+        steps: NDArray[np.float32] = np.concatenate([scaled, masks], axis=1).astype(np.float32)
+        return steps
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; exact."""
@@ -118,7 +120,7 @@ class ClassifyNetwork(nn.Module):
 
 
 class ClassifyBatches:
-    """Training sequences in buckets of like length; the order depends on the seed and the epoch's number alone."""
+    """Training sequences in buckets of like length, in an order of the seed and the epoch's number alone."""
 
     def __init__(
         self, data: LabelledSequences, inputs: ClassifyInputs, *, batch_size: int, seed: int
@@ -149,6 +151,11 @@ class ClassifyObjective:
         *,
         metric: ClassMetric,
     ) -> None:
+        if metric not in get_args(ClassMetric):
+            raise ConfigError(
+                f"metric is one of {', '.join(get_args(ClassMetric))}, but is {metric!r}"
+                f"{did_you_mean(metric, get_args(ClassMetric))}"
+            )
         self.higher_is_better = metric == "accuracy"
         self._config, self._inputs, self._validation, self._metric = config, inputs, validation, metric
 
@@ -171,7 +178,8 @@ class ClassifyObjective:
 def case_scores(metric: ClassMetric, labels: NDArray[np.int64], chances: Array) -> Array:
     """The metric of each sequence: 1 or 0 for right or wrong, or its log loss in nats; (sequences,)."""
     if metric == "accuracy":
-        return (chances.argmax(axis=1) == labels).astype(np.float64)
+        right: Array = (chances.argmax(axis=1) == labels).astype(np.float64)
+        return right
     picked = np.take_along_axis(chances, labels[:, None], axis=1)[:, 0]
     result: Array = -np.log(np.maximum(picked, 1e-15))
     return result

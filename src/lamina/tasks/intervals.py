@@ -55,7 +55,7 @@ def interval(quantiles: tuple[float, ...], forecast: Array, level: float) -> tup
         ConfigError: for a level wider than the outermost quantiles.
     """
     tail = (100 - level) / 200
-    widest = 100 * (1 - 2 * quantiles[0])
+    widest = 100 * (1 - 2 * max(quantiles[0], 1 - quantiles[-1]))
     if not 0 < level < 100 or tail < quantiles[0] - 1e-9 or 1 - tail > quantiles[-1] + 1e-9:
         raise ConfigError(
             f"level must lie between 0 and {widest:g}, the widest interval of the forecast quantiles "

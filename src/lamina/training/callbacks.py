@@ -59,7 +59,7 @@ class Averager:
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self._decay, self._updates = decay, 0
-        self._live = [p for p in network.parameters() if p.requires_grad]
+        self._live: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
         self._mean = [p.detach().clone() for p in self._live] if decay else []
 
     @torch.no_grad()
@@ -92,11 +92,13 @@ class Averager:
         return {"updates": self._updates, "mean": self._mean}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._updates, self._mean = state["updates"], state["mean"]
+        self._updates = state["updates"]
+        for mean, saved in zip(self._mean, state["mean"], strict=True):
+            mean.copy_(saved)
 
 
 class GradientNorms:
-    """Mean gradient norm of each layer, sampled every few steps.
+    """Mean gradient norm of each layer, sampled every few steps and at least once.
 
     A layer is a child of the network, or, for a stack, each of its own layers.
     """
@@ -112,8 +114,8 @@ class GradientNorms:
         self._count = 0
 
     def record(self, step: int) -> None:
-        """Take the present gradients into the means."""
-        if step % self.SAMPLE_EVERY:
+        """Take the present gradients into the means; the first after a ``drain`` is always taken."""
+        if self._count and step % self.SAMPLE_EVERY:
             return
         self._count += 1
         for layer, parameters in self._layers.items():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Outcome = Literal["complete", "stopped", "time", "collapsed"]
 
@@ -43,5 +45,23 @@ class History:
         return self.validation[self.steps.index(self.best_step)]
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON types."""
+        """All fields as lists, numbers and strings; numbers may be NaN."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_dict``, also from JSON, which has null for NaN.
+
+        >>> History.from_dict({"steps": [1], "validation": [None]}).validation
+        [nan]
+        """
+        fields = dict(saved)
+        for name in ("train_loss", "validation"):
+            fields[name] = _numbers(fields.get(name, []))
+        norms = fields.get("gradient_norms", {})
+        fields["gradient_norms"] = {layer: _numbers(values) for layer, values in norms.items()}
+        return cls(**fields)
+
+
+def _numbers(values: list[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]

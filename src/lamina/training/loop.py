@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from lamina.errors import SavedModelError
 from lamina.training.callbacks import Averager, BestWeights, Callback, GradientNorms
 from lamina.training.history import History
 from lamina.training.optim import TrainingConfig, build_optimizer, build_schedule
@@ -56,7 +58,34 @@ class Run:
 
     @property
     def seconds(self) -> float:
+        """Wall time so far, of earlier sittings too."""
         return self.seconds_before + time.monotonic() - self.started
+
+    def out_of_time(self, config: TrainingConfig) -> bool:
+        """Whether the time limit has passed."""
+        return config.max_seconds is not None and self.seconds > config.max_seconds
+
+    def ended(self, config: TrainingConfig) -> bool:
+        """Whether nothing is left to do; the history then says why."""
+        if self.history.outcome == "collapsed" or self.step >= config.max_steps:
+            return True
+        if not self.history.steps or self.history.steps[-1] != self.step:
+            return False  # a run ends at a validation only
+        if self.out_of_time(config):
+            self.history.outcome = "time"
+        elif self.stale >= config.patience:
+            self.history.outcome = "stopped"
+        return self.history.outcome != "complete"
+
+    def collapse(self, reason: str) -> None:
+        """End the run as collapsed."""
+        self.history.outcome, self.history.reason = "collapsed", reason
+
+    def finish(self) -> History:
+        """The history with the figures of the whole run."""
+        self.history.clip_rate = self.clipped / max(1, self.step)
+        self.history.seconds = self.seconds
+        return self.history
 
 
 def fit(
@@ -84,6 +113,9 @@ def fit(
         callbacks: observers, called in order.
         checkpoint: a file written at each validation; when it exists, the run goes on from it and gives the
             same numbers as an uninterrupted one.
+
+    Raises:
+        SavedModelError: the checkpoint is damaged, or of another network.
     """
     from lightning_fabric import Fabric
 
@@ -100,14 +132,14 @@ def fit(
     if checkpoint is not None and checkpoint.exists():
         run = _resume(checkpoint, parts)
     validate_every = max(1, config.max_steps // config.validations)
-    history = run.history
 
     model.train()
-    for batch in _endless(batches, run.step):
-        loss = objective.loss(model, fabric.to_device(batch))
+    batch_of = _endless(batches, run.step)
+    while not run.ended(config):
+        loss = objective.loss(model, fabric.to_device(next(batch_of)))
         value = float(loss.detach())
         if not math.isfinite(value):
-            history.outcome, history.reason = "collapsed", f"the loss became {value} at step {run.step + 1}"
+            run.collapse(f"the loss became {value} at step {run.step + 1}")
             break
         fabric.backward(loss)
         norms.record(run.step)
@@ -123,27 +155,18 @@ def fit(
         for callback in callbacks:
             callback.on_step(run)
 
-        out_of_time = config.max_seconds is not None and run.seconds > config.max_seconds
-        finished = run.step >= config.max_steps
-        if run.step % validate_every == 0 or finished or out_of_time:
+        if run.step % validate_every == 0 or run.step >= config.max_steps or run.out_of_time(config):
             with average.applied():
                 _validate(run, model, objective, norms, best)
             if checkpoint is not None:
                 _save(checkpoint, run, parts)
             for callback in callbacks:
                 callback.on_validation(run)
-            if finished or history.outcome == "collapsed":
-                break
-            if run.stale >= config.patience or out_of_time:
-                history.outcome = "time" if out_of_time else "stopped"
-                break
-    history.clip_rate = run.clipped / max(1, run.step)
-    history.seconds = run.seconds
     best.restore(network)
     network.eval()
-    if history.outcome != "collapsed" and (evidence := objective.constant_output(network)):
-        history.outcome, history.reason = "collapsed", evidence
-    return history
+    if run.history.outcome != "collapsed" and (evidence := objective.constant_output(network)):
+        run.collapse(evidence)
+    return run.finish()
 
 
 def _endless(batches: Batches, step: int) -> Iterator[Any]:
@@ -168,10 +191,7 @@ def _validate(
         history.gradient_norms.setdefault(layer, []).append(value)
     run.losses.clear()
     if not math.isfinite(score):
-        history.outcome, history.reason = (
-            "collapsed",
-            f"the validation metric became {score} at step {run.step}",
-        )
+        run.collapse(f"the validation metric became {score} at step {run.step}")
     elif best.offer(score, model):
         history.best_step, run.stale = run.step, 0
     else:
@@ -186,6 +206,7 @@ def _save(path: Path, run: Run, parts: dict[str, Any]) -> None:
         "seconds": run.seconds,
         "history": run.history.to_dict(),
         "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state_all(),
     }
     state = {"run": run_state, **{name: part.state_dict() for name, part in parts.items()}}
     unfinished = path.with_suffix(".tmp")
@@ -194,11 +215,18 @@ def _save(path: Path, run: Run, parts: dict[str, Any]) -> None:
 
 
 def _resume(path: Path, parts: dict[str, Any]) -> Run:
-    state = torch.load(path, weights_only=True)
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    except (RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
+        raise SavedModelError(
+            f"a run goes on from a checkpoint of the same network, but {path} is damaged or of another one: "
+            f"{error}. Delete it to start anew."
+        ) from error
     saved = state["run"]
     torch.set_rng_state(saved["random"])
+    torch.cuda.set_rng_state_all(saved["random_cuda"])
     return Run(
         step=saved["step"],
         clipped=saved["clipped"],
