@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 
 from lamina.errors import ConfigError
 from lamina.study.decide import Arm, Layout, compare, compare_all, decide
@@ -146,13 +147,23 @@ def test_effect_and_interval_by_hand() -> None:
     b = Arm("b", np.array([[1.0], [1.1]]).repeat(40, axis=1))
     one = compare(a, b, Layout(np.zeros(40, np.int64), 4))
     assert one.effect == pytest.approx(0.5)
-    error = math.hypot(0.5 * 0.1, 0.05) / 2.1  # both arms, relative to a
-    assert one.p == pytest.approx(2 * _student_tail_2(0.5 / error), rel=1e-6)
+    # p tests the plain difference: variances 0.1^2 and 0.05^2, one degree of freedom each
+    error, freedom = math.hypot(0.1, 0.05), 0.0125**2 / (0.01**2 + 0.0025**2)
+    assert one.p == pytest.approx(2 * stats.t.sf(1.05 / error, freedom), rel=1e-6)
+    # the interval is of the ratio, whose error is smaller: the base varies with the difference
+    ratio_error = math.hypot(0.5 * 0.1, 0.05) / 2.1
+    assert one.interval is not None
+    assert one.interval[1] - one.interval[0] > 2 * 4 * ratio_error  # t with two degrees: 4.3
 
 
-def _student_tail_2(t: float) -> float:
-    """P(T > t) with two degrees of freedom, in closed form."""
-    return 0.5 * (1 - t / math.sqrt(2 + t * t))
+def test_a_base_near_zero_does_not_hide_a_difference() -> None:
+    # majority right in 8 % of cases against a model right in 98 %: the relative gain is vague, not the gain
+    generator = np.random.default_rng(0)
+    majority = Arm("majority", (generator.random((1, 200)) < 0.08).astype(float), deterministic=True)
+    model = Arm("lstm", (generator.random((3, 200)) < 0.98).astype(float))
+    one = compare(majority, model, Layout(np.zeros(200, np.int64)), higher_is_better=True)
+    assert one.p < 1e-6
+    assert one.relation == "better"
 
 
 def test_higher_is_better_turns_the_sign() -> None:

@@ -519,7 +519,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         model.table_ = stored_table(saved.history, saved.preprocessing["table"])
         model.notes_ = model.table_.notes
         model.data_hash_ = saved.manifest["data_hash"]
-        model.history_ = History(**saved.manifest["training"])
+        model.history_ = History.from_dict(saved.manifest["training"])
         model.network_ = ForecastNetwork(model.config_, model.inputs_, model._body())
         load_weights(model.network_, saved.weights, where)
         return model

@@ -76,6 +76,7 @@ class Comparison:
         rope: effects below this do not matter.
         more_seeds: how many more seeds of each arm would settle it, or None where the windows are too few
             for any number of seeds to do so.
+        chance: whether chance plays a part in the training of either.
     """
 
     a: str
@@ -90,6 +91,7 @@ class Comparison:
     n_windows: int
     rope: float
     more_seeds: int | None
+    chance: bool = True
     test: str = TEST
 
     @property
@@ -358,6 +360,7 @@ def _compare_pair(
         n_windows=a.scores.shape[1],
         rope=rope,
         more_seeds=2 if too_few and sample.n_blocks > 1 else None,
+        chance=not (a.deterministic and b.deterministic),
     )
     if too_few:
         return unknown
@@ -373,11 +376,16 @@ def _compare_pair(
         return replace(unknown, interval=certain, interval_90=certain, p=0.0 if effect else 1.0)
     freedom = _satterthwaite(parts, [len(seeds_a) - 1, len(seeds_b) - 1, sample.n_blocks - 1])
     drawn = _effects(sample.seeds_and_blocks, pair, sign, scale)
+    # Without a difference the size of the base does not matter, so the test is of the plain difference.
+    apart = float((sample.blocks_only[:, pair[0]] - sample.blocks_only[:, pair[1]]).var()) / scale**2
+    base = from_seeds_a / ratio**2 if ratio else 0.0
+    null = np.array([base, from_seeds_b, apart * correction])
+    null_freedom = _satterthwaite(null, [len(seeds_a) - 1, len(seeds_b) - 1, sample.n_blocks - 1])
     known = replace(
         unknown,
         interval=_interval(drawn, effect, error, freedom, 0.95),
         interval_90=_interval(drawn, effect, error, freedom, 0.90),
-        p=float(2 * stats.t.sf(abs(effect) / error, freedom)),
+        p=float(2 * stats.t.sf(abs(effect) / math.sqrt(null.sum()), null_freedom)),
     )
     return replace(known, more_seeds=_more_seeds(known, parts, [a, b]))
 
@@ -508,7 +516,10 @@ def _depth_undecided(facts: _Facts) -> str:
 def _trivial(facts: _Facts) -> str:
     one = facts.shown
     if facts.status == "undecided":
-        return f"not shown: {one.b} is {_size(one)} than {one.a} ({_evidence(one)}); {_would_change(facts)}."
+        return (
+            f"not shown: nothing is shown to beat {one.a}; {one.b} is {_size(one)} ({_evidence(one)}); "
+            f"{_would_change(facts)}."
+        )
     if facts.earlier:
         return f"yes: {_gain(one)} better than the best trivial method, {one.a} ({_evidence(one)})."
     return f"no: nothing beats {one.a}; {one.b} is {_size(one)} ({_evidence(one)})."
@@ -559,7 +570,8 @@ def _faster(facts: _Facts) -> str:
 
 
 def _evidence(one: Comparison) -> str:
-    return f"95 %: {_range(one)}, {_seeds(one)}" if one.interval else f"{_range(one)}, {_seeds(one)}"
+    interval = f"95 %: {_range(one)}" if one.interval else _range(one)
+    return f"{interval}, {_seeds(one)}" if one.chance else interval
 
 
 def _seeds(one: Comparison) -> str:

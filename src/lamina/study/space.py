@@ -63,8 +63,7 @@ class Design:
     @property
     def _directions(self) -> tuple[Literal["forward", "both"], ...]:
         if self.direction == "both-forward":
-            lower = max(1, self.layers - 1)
-            return ("both",) * lower + ("forward",) * (self.layers - lower)
+            return ("both",) * (self.layers - 1) + ("forward",)
         return (self.direction,) * self.layers
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lamina._config import Config
 from lamina.data.windows import Windows
+from lamina.errors import ConfigError, did_you_mean
 from lamina.tasks.base import BodyConfig, Reader
 from lamina.tasks.forecast_inputs import ForecastBatch, ForecastInputs
 
@@ -84,13 +85,18 @@ class ForecastNetwork(nn.Module):
                 }
             )
 
+    def read(self, batch: ForecastBatch) -> Tensor:
+        """One batch -> the state at the end of each window, (batch, size)."""
+        steps = torch.cat([batch.past[..., None], batch.steps], dim=-1)  # (batch, input_size, features)
+        rows, length, features = steps.shape
+        segment = self.config.segment
+        vector: Tensor = self.reader(steps.reshape(rows, length // segment, segment * features))
+        return vector
+
     def forward(self, batch: ForecastBatch) -> Tensor:
         """One batch -> (batch, horizon, quantiles), scaled."""
-        config = self.config
-        steps = torch.cat([batch.past[..., None], batch.steps], dim=-1)
-        steps = steps.unflatten(1, (-1, config.segment)).flatten(2)  # (batch, segments, segment * features)
-        state = torch.cat([self.reader(steps), batch.static], dim=-1)
-        out: Tensor = self.head(state).unflatten(-1, (config.horizon, -1)) + batch.anchor[..., None]
+        state = torch.cat([self.read(batch), batch.static], dim=-1)
+        out: Tensor = self.head(state).view(len(state), self.config.horizon, -1) + batch.anchor[..., None]
         if self.highway is not None:
             out = out + self.highway(batch.past)[..., None]
         if self.known is not None:
@@ -179,7 +185,12 @@ class ForecastObjective:
         scale: Array,
         most_windows: int = 1024,
     ) -> None:
-        """``scale`` holds each series' MASE denominator; validation windows are thinned evenly to ``most_windows``."""
+        """``scale``: each series' MASE denominator; validation is thinned evenly to ``most_windows``."""
+        known = get_args(PointMetric)
+        if metric not in known:
+            raise ConfigError(
+                f"metric is one of {', '.join(known)}, but is {metric!r}{did_you_mean(metric, known)}"
+            )
         self._config, self._inputs, self._metric, self._scale = config, inputs, metric, scale
         chosen = np.unique(
             np.linspace(0, len(validation) - 1, min(most_windows, len(validation))).astype(int)
@@ -199,9 +210,8 @@ class ForecastObjective:
     def score(self, network: nn.Module) -> float:
         errors = []
         median = self._config.quantiles.index(0.5)
-        device = next(network.parameters()).device
         for batch, target, series in zip(self._batches, self._targets, self._series, strict=True):
-            on_device = ForecastBatch(*(part.to(device) for part in batch))
+            on_device = _on_device(batch, network)
             forecast = descale(network(on_device)[..., median], on_device)
             errors.append(window_errors(self._metric, target, forecast, self._scale[series]))
         return mean_error(self._metric, np.concatenate(errors))
@@ -209,17 +219,18 @@ class ForecastObjective:
     @torch.no_grad()
     def constant_output(self, network: nn.Module) -> str | None:
         """A recurrence that died: its vector is the same for every window."""
-        device = next(network.parameters()).device
-        batch = ForecastBatch(*(part.to(device) for part in self._batches[0]))
-        reader = network.reader
-        if len(batch.past) < 2 or not isinstance(reader, Reader):
+        batch = _on_device(self._batches[0], network)
+        if len(batch.past) < 2 or not isinstance(network, ForecastNetwork):
             return None
-        steps = torch.cat([batch.past[..., None], batch.steps], dim=-1)
-        state = reader(steps.unflatten(1, (-1, self._config.segment)).flatten(2))
-        spread = float(state.std(dim=0).max())
+        spread = float(network.read(batch).std(dim=0).max())
         if spread < 1e-5:
             return f"the last layer's output is the same for every window (standard deviation {spread:.1e})"
         return None
+
+
+def _on_device(batch: ForecastBatch, network: nn.Module) -> ForecastBatch:
+    device = next(network.parameters()).device
+    return ForecastBatch(*(part.to(device) for part in batch))
 
 
 def descale(values: Tensor, batch: ForecastBatch) -> Array:
@@ -235,10 +246,10 @@ def descale(values: Tensor, batch: ForecastBatch) -> Array:
 def predict_windows(
     network: ForecastNetwork, inputs: ForecastInputs, windows: Windows, *, batch_size: int = 512
 ) -> Array:
-    """Quantiles of every window in the target's unit, (windows, horizon, quantiles), ascending along the last axis."""
+    """Quantiles of every window in the target's unit, (windows, horizon, quantiles), ascending."""
     parts = [np.zeros((0, network.config.horizon, len(network.config.quantiles)))]
     for begin in range(0, len(windows), batch_size):
         chosen = np.arange(begin, min(begin + batch_size, len(windows)))
-        batch = inputs.collate(windows.batch(chosen))
+        batch = _on_device(inputs.collate(windows.batch(chosen)), network)
         parts.append(descale(network(batch), batch))
     return np.sort(np.concatenate(parts), axis=-1)

@@ -76,7 +76,7 @@ class ForecastInputs:
 
     @classmethod
     def fit(cls, table: SeriesTable, cuts: Cuts, *, padded: bool) -> ForecastInputs:
-        """Fit on the rows before each series' training end; ``padded``: some windows begin before their series."""
+        """Fit on the training rows; ``padded``: some windows begin before their series."""
         training = cuts.train_mask(table)
         return cls(
             frequency=table.frequency,
