@@ -221,8 +221,8 @@ def _resume(path: Path, parts: dict[str, Any]) -> Run:
             part.load_state_dict(state[name])
     except (RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
         raise SavedModelError(
-            f"a run goes on from a checkpoint of the same network, but {path} is damaged or of another one: "
-            f"{error}. Delete it to start anew."
+            f"a run goes on from a checkpoint of the same network, but {path} is damaged or of another one. "
+            f"Delete it to start anew. ({error})"
         ) from error
     saved = state["run"]
     torch.set_rng_state(saved["random"])

@@ -65,7 +65,7 @@ def rate_factor(schedule: Schedule, progress: float) -> float:
         return 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
     if progress < 0.05:
         return start + (1 - start) * progress / 0.05
-    return 1.0 if progress < 0.7 else (1 - progress) / 0.3
+    return 1.0 if progress <= 0.7 else (1 - progress) / 0.3
 
 
 def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lamina.training.callbacks import Callback
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 class ProgressBar(Callback):
     """Shows steps done, examples a second, the latest validation score and the time left.
 
-    Use as a context manager around ``fit``.
+    Use as a context manager around ``fit``; ``console`` is where it appears, standard output unless given.
     """
 
-    def __init__(self, max_steps: int, batch_size: int, *, label: str = "training") -> None:
+    def __init__(
+        self, max_steps: int, batch_size: int, *, label: str = "training", console: Console | None = None
+    ) -> None:
         self._batch_size = batch_size
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -27,6 +30,7 @@ class ProgressBar(Callback):
             TextColumn("{task.fields[rate]}"),
             TextColumn("{task.fields[score]}"),
             TimeRemainingColumn(),
+            console=console,
             transient=True,
         )
         self._bar = self._progress.add_task(label, total=max_steps, rate="", score="")
