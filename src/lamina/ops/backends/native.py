@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 from typing_extensions import override
 
 import lamina.ops._native as kernels
@@ -41,33 +40,30 @@ class Native(Backend):
 
     @override
     def why_not(self, call: Call) -> str | None:
-        dtype = call.x.dtype
-        if call.cell not in _CELLS:
-            return f"it has no kernel for cell '{call.cell.name}'"
-        if any(t.device.type != "cpu" for t in call.tensors):
-            return f"it runs on the CPU only, and x is on {call.x.device}"
-        if dtype not in _PROBLEMS:
-            return f"it computes in float32 and float64, and x is {dtype}"
-        if torch.is_autocast_enabled("cpu") or any(t.dtype != dtype for t in call.tensors):
-            return "x, state and weights must share one dtype, without autocast"
-        if call.recurrent_mask is not None and call.recurrent_mask.requires_grad:
-            return "it gives no gradient of the recurrent mask"
-        if torch.compiler.is_compiling():
-            return "torch.compile cannot look into it"
-        return None
+        dtype, mask = call.x.dtype, call.recurrent_mask
+        mixed = any(t.dtype != dtype for t in call.tensors) or torch.is_autocast_enabled("cpu")
+        refusals = {
+            f"it has no kernel for cell '{call.cell.name}'": call.cell not in _CELLS,
+            f"it runs on the CPU only, and x is on {call.x.device}": call.x.device.type != "cpu",
+            f"it computes in float32 and float64, and x is {dtype}": dtype not in _PROBLEMS,
+            "x, state and weights must share one dtype, without autocast": mixed,
+            "it gives no gradient of the recurrent mask": mask is not None and mask.requires_grad,
+            "torch.compile cannot look into it": torch.compiler.is_compiling(),
+        }
+        return next((reason for reason, applies in refusals.items() if applies), None)
 
     @override
     def run(self, call: Call) -> tuple[Tensor, State]:
         threads = torch.get_num_threads() if _team_joined() else 1
         plan = _Plan.of(call, self.unit, threads)
-        arguments = (plan, call.x, call.state, call.weights)
         if not call.needs_grad:
-            y, state, _ = _forward(*arguments, training=False)
-            return y, state
-        weights = call.weights
-        c0 = call.state[1] if len(call.state) > 1 else None
-        extra = [weights.extra[name] for name in call.cell.extra]
-        y, *state = _Scan.apply(plan, call.x, call.state[0], c0, weights.w, weights.r, weights.b, weights.c, *extra)  # type: ignore[no-untyped-call]  # torch's own
+            y, final, _ = _forward(plan, call.x, call.state, call.weights, training=False)
+            return y, final
+        weights, (h0, *memory) = call.weights, call.state
+        c0 = memory[0] if memory else None
+        extra = (weights.extra[name] for name in call.cell.extra)
+        tensors = (call.x, h0, c0, weights.w, weights.r, weights.b, weights.c, *extra)
+        y, *state = _Scan.apply(plan, *tensors)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return y, tuple(state)
 
 
@@ -94,8 +90,8 @@ class _Plan:
 
     @classmethod
     def of(cls, call: Call, unit: str, threads: int) -> _Plan:
-        states = len(call.cell.states)
-        masked, rated = isinstance(call.zoneout, ZoneoutMasks), isinstance(call.zoneout, ZoneoutRates)
+        nothing = (None,) * len(call.cell.states)
+        zoneout = call.zoneout
         return cls(
             cell=call.cell,
             unit=unit,
@@ -104,8 +100,8 @@ class _Plan:
             reverse=call.reverse,
             lengths=_contiguous(call.lengths),
             recurrent_mask=_contiguous(call.recurrent_mask),
-            keep=tuple(map(_contiguous, call.zoneout.keep)) if masked else (None,) * states,
-            rates=call.zoneout.rates if rated else (0.0,) * states,
+            keep=tuple(map(_contiguous, zoneout.keep)) if isinstance(zoneout, ZoneoutMasks) else nothing,
+            rates=zoneout.rates if isinstance(zoneout, ZoneoutRates) else (0.0,) * len(nothing),
         )
 
     def run(self, work: Any, problem: Any) -> None:
@@ -135,7 +131,11 @@ def _problem(plan: _Plan, x: Tensor, state: State, weights: Weights) -> Any:
     problem.recurrent_mask = _address(plan.recurrent_mask)
     problem.h0, problem.keep_h, problem.rate_h = state[0].data_ptr(), _address(plan.keep[0]), plan.rates[0]
     if len(state) > 1:
-        problem.c0, problem.keep_c, problem.rate_c = state[1].data_ptr(), _address(plan.keep[1]), plan.rates[1]
+        problem.c0, problem.keep_c, problem.rate_c = (
+            state[1].data_ptr(),
+            _address(plan.keep[1]),
+            plan.rates[1],
+        )
     return problem
 
 
@@ -143,7 +143,7 @@ def _forward(
     plan: _Plan, x: Tensor, state: State, weights: Weights, *, training: bool
 ) -> tuple[Tensor, State, Tensor]:
     """Return y, the final state, and what backward needs (empty unless training)."""
-    x, state, weights = x.contiguous(), tuple(s.contiguous() for s in state), _all_contiguous(weights)
+    x, state, weights = _all_contiguous(x, state, weights)
     batch, time, _ = x.shape
     problem = _problem(plan, x, state, weights)
     problem.training = training
@@ -157,39 +157,33 @@ def _forward(
     return y, final, saved
 
 
-def _all_contiguous(weights: Weights) -> Weights:
+def _all_contiguous(x: Tensor, state: State, weights: Weights) -> tuple[Tensor, State, Weights]:
+    """Return the same numbers one after the other in memory; nothing is copied that lies so already."""
     extra = {name: tensor.contiguous() for name, tensor in weights.extra.items()}
-    return Weights(
-        weights.w.contiguous(), weights.r.contiguous(), _contiguous(weights.b), _contiguous(weights.c), extra
-    )
+    biases = _contiguous(weights.b), _contiguous(weights.c)
+    packed = Weights(weights.w.contiguous(), weights.r.contiguous(), *biases, extra)
+    return x.contiguous(), tuple(s.contiguous() for s in state), packed
 
 
 class _Scan(torch.autograd.Function):
-    """A scan with its gradient. c0, b and c may be None; ``extra`` comes in the cell's order."""
+    """A scan with its gradient.
+
+    Its tensors are x, h0, c0, w, r, b, c and the cell's extra ones in order; c0, b and c may be None.
+    """
 
     @staticmethod
-    def forward(  # type: ignore[override]  # torch declares *args
-        ctx: FunctionCtx,
-        plan: _Plan,
-        x: Tensor,
-        h0: Tensor,
-        c0: Tensor | None,
-        w: Tensor,
-        r: Tensor,
-        b: Tensor | None,
-        c: Tensor | None,
-        *extra: Tensor,
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, plan: _Plan, *tensors: Any) -> tuple[Tensor, ...]:
+        x, h0, c0, w, r, b, c, *extra = tensors
         state = (h0,) if c0 is None else (h0, c0)
         weights = Weights(w, r, b, c, dict(zip(plan.cell.extra, extra, strict=True)))
         y, final, saved = _forward(plan, x, state, weights, training=True)
-        ctx.plan = plan  # type: ignore[attr-defined]  # how torch keeps what is no tensor
-        ctx.save_for_backward(y, saved, x, h0, c0, w, r, b, c, *extra)  # type: ignore[arg-type]  # None is fine
+        ctx.plan = plan
+        ctx.save_for_backward(y, saved, *tensors)
         ctx.set_materialize_grads(False)
         return y, *final
 
     @staticmethod
-    def backward(  # type: ignore[override]  # torch declares *args
+    def backward(
         ctx: Any, dy: Tensor | None, dhn: Tensor | None, dcn: Tensor | None = None
     ) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
@@ -198,14 +192,17 @@ class _Scan(torch.autograd.Function):
                 "Use backend='reference'."
             )
         plan: _Plan = ctx.plan
-        y, saved, *inputs = ctx.saved_tensors
-        x, h0, c0, w, r, b, c, *extra = map(_contiguous, inputs)
-        state = (h0,) if c0 is None else (h0, c0)
-        problem = _problem(plan, x, state, Weights(w, r, b, c, dict(zip(plan.cell.extra, extra, strict=True))))
+        y, saved, x, h0, c0, w, r, b, c, *extra = ctx.saved_tensors
+        x, state, weights = _all_contiguous(
+            x,
+            (h0,) if c0 is None else (h0, c0),
+            Weights(w, r, b, c, dict(zip(plan.cell.extra, extra, strict=True))),
+        )
+        problem = _problem(plan, x, state, weights)
         dy, dhn, dcn = map(_contiguous, (dy, dhn, dcn))
         problem.y, problem.saved = y.data_ptr(), saved.data_ptr()
         problem.dy, problem.dhn, problem.dcn = _address(dy), _address(dhn), _address(dcn)
-        gradients = _gradients_wanted((x, h0, c0, w, r, b, c, *extra), ctx.needs_input_grad[1:])
+        gradients = _gradients_wanted(ctx.saved_tensors[2:], ctx.needs_input_grad[1:])
         dx, dh0, dc0, dw, dr, db, dc, *dextra = gradients
         problem.dx, problem.dh0, problem.dc0 = _address(dx), _address(dh0), _address(dc0)
         problem.dw, problem.dr = _address(dw), _address(dr)
@@ -219,6 +216,6 @@ class _Scan(torch.autograd.Function):
 def _gradients_wanted(tensors: Iterable[Tensor | None], wanted: Iterable[bool]) -> tuple[Tensor | None, ...]:
     """Return room for the gradient of each tensor that wants one."""
     return tuple(
-        torch.empty_like(tensor) if want and tensor is not None else None
+        torch.empty(tensor.shape, dtype=tensor.dtype) if want and tensor is not None else None
         for tensor, want in zip(tensors, wanted, strict=True)
     )

@@ -15,6 +15,8 @@ struct ForwardStep {
   T *h_new, *c_new;
   const T *keep_h, *keep_c;    // zoneout: the share of the old state that stays; null for none
   T* y;                        // (hidden)
+  const T *extra, *valid;      // of Packed
+  T* temporary;                // 2 rows
 };
 
 template <class T>
@@ -28,6 +30,9 @@ struct BackwardStep {
   T* dc;                       // in: gradient of c_new; out: of c_old
   const T *keep_h, *keep_c;
   const T* dy;                 // (hidden), or null
+  const T *extra, *valid;
+  T* d_extra;                  // gradients of extra, added to
+  T* temporary;                // 5 rows
 };
 
 template <class T, int Bytes>

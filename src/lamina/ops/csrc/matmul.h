@@ -33,8 +33,10 @@ struct Matmul {
   //
   // Few rows would leave the multipliers waiting for one another, so they get several sets of sums,
   // each over its own share of k. A set is added up in the same order every time.
+  //
+  // Never inlined: inside a larger function the compiler spills the sums to memory in the innermost loop.
   template <int R, int Step>
-  static void tile(const T* const* rows, Size depth, const T* panel, const T* init, Size init_stride, T* c,
+  __attribute__((noinline)) static void tile(const T* const* rows, Size depth, const T* panel, const T* init, Size init_stride, T* c,
                    Size c_stride) {
     constexpr int sets = R >= 4 ? 1 : R >= 2 ? 2 : 4;
     const T* a[R];
@@ -60,7 +62,7 @@ struct Matmul {
         }
       }
     }
-    for (; k < depth; ++k) {
+    for (; sets > 1 && k < depth; ++k) {
       const V left = L::load(panel + k * columns), right = L::load(panel + k * columns + L::count);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {

@@ -113,11 +113,12 @@ struct Sizes {
         extra(std::accumulate(std::begin(shape.extra_rows), std::end(shape.extra_rows), 0) * padded) {}
 };
 
-// Give each block to the members of a team, or several blocks to each member where blocks are more.
+// Give each block to several members of a team, or several blocks to each member where blocks are more.
+// A normalised cell needs whole rows, so there a block has one member.
 template <class F>
-void share_out(const std::vector<Block>& blocks, int member, int team, F run) {
+void share_out(const std::vector<Block>& blocks, bool whole_rows, int member, int team, F run) {
   const int count = static_cast<int>(blocks.size());
-  const int members = std::max(1, team / count);
+  const int members = whole_rows ? 1 : std::max(1, team / count);
   if (member / count >= members) return;
   for (int k = member % count; k < count; k += std::max(1, std::min(team, count))) run(k, member / count, members);
 }
@@ -199,7 +200,7 @@ void forward(const Problem<T>& p, const std::string& name, int threads, int bloc
   const Buffer<T> scratch(room);
   run_team(threads, [&](int member, int team) { all.unit.pack_forward(p, all.shape, all.packed, member, team); });
   run_team(threads, [&](int member, int team) {
-    share_out(all.plan.blocks(), member, team, [&](int k, int part, int parts) {
+    share_out(all.plan.blocks(), all.shape.normalised, member, team, [&](int k, int part, int parts) {
       const Block& block = all.plan.blocks()[k];
       all.unit.forward({&p, &all.shape, &all.packed, &block, part, parts, &all.barriers[k],
                         scratch.get() + start[k], WeightGradients<T>{}});
@@ -228,7 +229,7 @@ void backward(const Problem<T>& p, const std::string& name, int threads, int blo
   }
   run_team(threads, [&](int member, int team) { all.unit.pack_backward(p, all.shape, all.packed, member, team); });
   run_team(threads, [&](int member, int team) {
-    share_out(all.plan.blocks(), member, team, [&](int k, int part, int parts) {
+    share_out(all.plan.blocks(), all.shape.normalised, member, team, [&](int k, int part, int parts) {
       const Block& block = all.plan.blocks()[k];
       all.unit.backward({&p, &all.shape, &all.packed, &block, part, parts, &all.barriers[k],
                          scratch.get() + start[k], {w[k], r[k], bias[k], extra[k]}});

@@ -5,7 +5,7 @@
 // products are kept until its last step is done; then the gradients of x and of the weights are products
 // over the whole chunk. A chunk is about kChunkRows rows of work, which its caches hold.
 #pragma once
-#include "cells.h"
+#include "layer_norm.h"
 #include "matmul.h"
 
 namespace lamina {
@@ -47,6 +47,7 @@ struct Sequence {
   using V = typename L::Vector;
   using M = Matmul<T, Bytes, MaxRows>;
   using G = Gates<T, Bytes>;
+  using N = NormalisedGates<T, Bytes>;
 
   static Size pad(Size n) { return divide_up(n, M::columns) * M::columns; }
   static Size width(const Problem<T>& p, const CellShape& shape) {
@@ -99,8 +100,11 @@ struct Sequence {
   }
 
   template <class Step>
-  static Step owned_units(const View& v) {
+  static Step start_step(const Share<T>& share, const View& v, T* temporary) {
     Step step{};
+    step.extra = share.packed->extra;
+    step.valid = share.packed->valid;
+    step.temporary = temporary;
     step.hidden = v.p.hidden;
     step.padded = v.padded;
     step.first = v.first;
@@ -122,7 +126,7 @@ struct Sequence {
   // ---- forward
 
   struct ForwardScratch {
-    T *h[2], *masked[2], *c, *keep_h, *keep_c, *chunk;
+    T *h[2], *masked[2], *c, *keep_h, *keep_c, *temporary, *chunk;
     const T** inputs;  // a list for each member
 
     ForwardScratch(Arena<T>& arena, const Problem<T>& p, const CellShape& shape, const Block& block, int members) {
@@ -135,6 +139,7 @@ struct Sequence {
       c = arena.take(state);
       keep_h = arena.take(padded);
       keep_c = arena.take(padded);
+      temporary = arena.take(2 * padded);
       chunk = p.training ? nullptr : arena.take(rows * width(p, shape));
       inputs = arena.template take_as<const T*>(rows * members);
     }
@@ -153,7 +158,8 @@ struct Sequence {
       case Cell::relu: return forward_as(share, v, [](const ForwardStep<T>& s) { G::template simple<true>(s); });
       case Cell::lstm: return forward_as(share, v, [](const ForwardStep<T>& s) { G::lstm(s); });
       case Cell::gru: return forward_as(share, v, [](const ForwardStep<T>& s) { G::gru(s); });
-      default: return;
+      case Cell::layer_norm_lstm: return forward_as(share, v, [](const ForwardStep<T>& s) { N::lstm(s); });
+      case Cell::layer_norm_gru: return forward_as(share, v, [](const ForwardStep<T>& s) { N::gru(s); });
     }
   }
 
@@ -175,7 +181,7 @@ struct Sequence {
       for (Size s = begin; s < end; ++s) {
         T* const rows = chunk + (block.offset[s] - block.offset[begin]) * v.width;
         recur(share, v, scratch.masked[s % 2], s, rows);
-        ForwardStep<T> step = owned_units<ForwardStep<T>>(v);
+        ForwardStep<T> step = start_step<ForwardStep<T>>(share, v, scratch.temporary);
         for (Size j = 0; j < active(block, s); ++j) {
           const Size number = v.place(s, j), at = j * v.padded, memory = v.shape.blocks * v.padded;
           step.blocks = rows + j * v.width;
@@ -245,7 +251,7 @@ struct Sequence {
   // ---- backward
 
   struct BackwardScratch {
-    T *dh, *dc, *c0, *through_r, *keep_h, *keep_c, *zeros, *d_chunk, *dx;
+    T *dh, *dc, *c0, *through_r, *keep_h, *keep_c, *temporary, *zeros, *d_chunk, *dx;
     // one for each member
     const T **inputs, **states, **masks;
     T *columns, *panel;
@@ -258,6 +264,7 @@ struct Sequence {
       through_r = p.recurrent_mask == nullptr ? dh : arena.take(state);
       keep_h = arena.take(padded);
       keep_c = arena.take(padded);
+      temporary = arena.take(5 * padded);
       zeros = arena.take(pad(p.features > p.hidden ? p.features : p.hidden));
       d_chunk = arena.take(rows * shape.blocks * padded);
       dx = arena.take(rows * pad(p.features));
@@ -288,7 +295,8 @@ struct Sequence {
       case Cell::relu: return backward_as(share, v, [](const BackwardStep<T>& s) { G::template simple<true>(s); });
       case Cell::lstm: return backward_as(share, v, [](const BackwardStep<T>& s) { G::lstm(s); });
       case Cell::gru: return backward_as(share, v, [](const BackwardStep<T>& s) { G::gru(s); });
-      default: return;
+      case Cell::layer_norm_lstm: return backward_as(share, v, [](const BackwardStep<T>& s) { N::lstm(s); });
+      case Cell::layer_norm_gru: return backward_as(share, v, [](const BackwardStep<T>& s) { N::gru(s); });
     }
   }
 
@@ -306,7 +314,8 @@ struct Sequence {
       const Size end = smaller(begin + stride, block.steps);
       for (Size s = end - 1; s >= begin; --s) {
         T* const d_rows = scratch.d_chunk + (block.offset[s] - block.offset[begin]) * d_width;
-        BackwardStep<T> step = owned_units<BackwardStep<T>>(v);
+        BackwardStep<T> step = start_step<BackwardStep<T>>(share, v, scratch.temporary);
+        step.d_extra = share.gradients.extra;
         for (Size j = 0; j < active(block, s); ++j) {
           const Size number = v.place(s, j), at = j * v.padded, memory = v.shape.blocks * v.padded;
           step.blocks = saved + (block.offset[s] + j) * v.width;
@@ -352,12 +361,15 @@ struct Sequence {
     }
     const auto& g = share.gradients;
     const Size owned = v.last - v.first;
+    Size rows = 0;
     for (int q = 0; q < v.shape.gates; ++q) {
       const Size from = q * v.padded + v.first;
       clear(g.w + from * pad(v.p.features), owned * pad(v.p.features));
       clear(g.r + from * v.padded, owned * v.padded);
     }
     for (int q = 0; q < v.shape.blocks; ++q) clear(g.bias + q * v.padded + v.first, owned);
+    for (int i = 0; i < 5; ++i) rows += v.shape.extra_rows[i];
+    if (share.member == 0) clear(g.extra, rows * v.padded);
   }
 
   // dh += mask * (R^T d) for the owned units of the first `rows` rows.
@@ -492,6 +504,7 @@ struct Sequence {
     pack_gates(p.w, p.features, p.hidden, shape.gates, shape.w_order, packed.w, member, members);
     pack_gates(p.r, p.hidden, p.hidden, shape.gates, shape.r_order, packed.r, member, members);
     if (member != 0) return;
+    pack_extra(p, shape, packed);
     const Size padded = pad(p.hidden);
     clear(packed.bias, shape.blocks * padded);
     for (int q = 0; q < shape.gates; ++q) {
@@ -507,6 +520,16 @@ struct Sequence {
     if (p.dx != nullptr)
       pack_transposed(p.w, p.features, p.hidden, shape.gates, shape.w_order, packed.w, member, members);
     pack_transposed(p.r, p.hidden, p.hidden, shape.gates, shape.r_order, packed.r, member, members);
+    if (member == 0) pack_extra(p, shape, packed);
+  }
+
+  static void pack_extra(const Problem<T>& p, const CellShape& shape, const Packed<T>& packed) {
+    const Size padded = pad(p.hidden);
+    for (Size u = 0; u < padded; ++u) packed.valid[u] = T(u < p.hidden);
+    T* to = packed.extra;
+    for (int i = 0; i < 5; ++i)
+      for (int row = 0; row < shape.extra_rows[i]; ++row, to += padded)
+        for (Size u = 0; u < padded; ++u) to[u] = u < p.hidden ? p.extra[i][row * p.hidden + u] : T(0);
   }
 
   static constexpr Kernels<T> kernels() {

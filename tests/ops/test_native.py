@@ -1,0 +1,299 @@
+"""The native kernels give what the reference gives: every unit, every cell, any shape."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from lamina.errors import BackendError
+from lamina.ops.backends.reference import Reference
+from lamina.ops.call import Call, Weights, ZoneoutMasks, ZoneoutRates
+from lamina.ops.cells import CELLS, LSTM, State
+from lamina.ops.lengths import valid_steps
+
+kernels = pytest.importorskip("lamina.ops._native", reason="built without a compiler")
+native = pytest.importorskip("lamina.ops.backends.native", reason="built without a compiler")
+
+UNITS = kernels.runnable_units()
+OUTPUTS = {torch.float32: 2e-5, torch.float64: 1e-10}
+GRADIENTS = {torch.float32: 1e-4, torch.float64: 1e-10}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a random call is drawn from."""
+
+    cell: str
+    batch: int
+    time: int
+    features: int
+    hidden: int
+    ragged: bool = False
+    reverse: bool = False
+    masked: bool = False
+    zoneout: str = "none"
+    biases: str = "bc"
+    seed: int = 0
+
+    def call(self, dtype: torch.dtype = torch.float64) -> Call:
+        """Weights are scaled so that neither states nor gradients explode; padding is NaN."""
+        generator = torch.Generator().manual_seed(self.seed)
+
+        def draw(*size: int, scale: float = 1.0) -> Tensor:
+            values = torch.randn(size, generator=generator, dtype=torch.float64) * scale
+            return values.to(dtype).requires_grad_()
+
+        kind = CELLS[self.cell]
+        rows = len(kind.gates) * self.hidden
+        sizes = (self.batch, self.time, self.hidden)
+        lengths = torch.randint(0, self.time + 1, (self.batch,), generator=generator) if self.ragged else None
+        x = draw(self.batch, self.time, self.features).detach()
+        if lengths is not None:
+            x[~valid_steps(lengths, self.time)] = torch.nan
+        zoneout = {
+            "none": None,
+            "rates": ZoneoutRates((0.1, 0.3)[: len(kind.states)]),
+            "masks": ZoneoutMasks(tuple(torch.rand(sizes, generator=generator) < 0.3 for _ in kind.states)),
+        }[self.zoneout]
+        return Call(
+            kind,
+            x.requires_grad_(),
+            tuple(draw(self.batch, self.hidden) for _ in kind.states),
+            Weights(
+                draw(rows, self.features, scale=self.features**-0.5),
+                draw(rows, self.hidden, scale=0.5 * self.hidden**-0.5),
+                draw(rows) if "b" in self.biases else None,
+                draw(rows) if "c" in self.biases else None,
+                {name: draw(extra.rows, self.hidden, scale=0.5) for name, extra in kind.extra.items()},
+            ),
+            lengths,
+            self.reverse,
+            torch.rand((self.batch, self.hidden), generator=generator).gt(0.3).to(dtype)
+            if self.masked
+            else None,
+            zoneout,
+        )
+
+
+def gradients(call: Call, outputs: tuple[Tensor, State]) -> list[Tensor]:
+    """Of a random sum over y and the final state, by everything that the call has.
+
+    The reference's y has no gradient where there is no step.
+    """
+    generator = torch.Generator().manual_seed(1)
+    flat = [t for t in (outputs[0], *outputs[1]) if call.x.shape[1] or t is not outputs[0]]
+    seeds = [torch.randn(t.shape, generator=generator, dtype=torch.float64).to(t.dtype) for t in flat]
+    return list(torch.autograd.grad(flat, call.tensors, seeds, materialize_grads=True))
+
+
+def error(actual: Tensor, expected: Tensor) -> float:
+    """Largest difference, relative to the largest number expected (or to 1, where all are small)."""
+    if not expected.numel():
+        return 0.0
+    return float(
+        (actual.detach().double() - expected.detach()).abs().max()
+        / expected.detach().abs().max().clamp(min=1)
+    )
+
+
+def check(configuration: Configuration, *, unit: str, dtype: torch.dtype) -> None:
+    call, truth = configuration.call(dtype), configuration.call()
+    backend = native.Native(unit)
+    assert backend.why_not(call) is None
+    y, state = backend.run(call)
+    expected_y, expected_state = Reference().run(truth)
+    with torch.no_grad():
+        untrained_y, untrained_state = backend.run(call)
+    for actual, untrained, expected in zip(
+        (y, *state), (untrained_y, *untrained_state), (expected_y, *expected_state), strict=True
+    ):
+        assert error(actual, expected) <= OUTPUTS[dtype], configuration
+        assert torch.equal(actual, untrained), configuration
+    for actual, expected in zip(
+        gradients(call, (y, state)), gradients(truth, (expected_y, expected_state)), strict=True
+    ):
+        assert error(actual, expected) <= GRADIENTS[dtype], configuration
+
+
+SHAPES = [(1, 1, 1, 1), (1, 63, 5, 7), (2, 3, 4, 16), (7, 9, 3, 33), (13, 11, 17, 20), (40, 20, 20, 48)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_unit_equals_reference(cell: str, unit: str, dtype: torch.dtype) -> None:
+    for i, shape in enumerate(SHAPES):
+        zoneout = ("none", "masks", "rates")[i % 3]
+        plain = Configuration(cell, *shape, ragged=i % 2 == 1, reverse=i % 4 > 1, seed=i)
+        check(plain, unit=unit, dtype=dtype)
+        varied = Configuration(
+            cell,
+            *shape,
+            ragged=i % 2 == 0,
+            reverse=i % 4 < 2,
+            masked=True,
+            zoneout=zoneout,
+            biases="c" * (i % 2),
+        )
+        check(varied, unit=unit, dtype=dtype)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    configuration=st.builds(
+        Configuration,
+        cell=st.sampled_from(list(CELLS)),
+        batch=st.integers(1, 20),
+        time=st.integers(0, 12),
+        features=st.integers(1, 40),
+        hidden=st.integers(1, 40),
+        ragged=st.booleans(),
+        reverse=st.booleans(),
+        masked=st.booleans(),
+        zoneout=st.sampled_from(["none", "rates", "masks"]),
+        biases=st.sampled_from(["", "b", "c", "bc"]),
+        seed=st.integers(0, 1000),
+    ),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    unit=st.sampled_from(UNITS),
+)
+def test_any_configuration_equals_reference(
+    configuration: Configuration, dtype: torch.dtype, unit: str
+) -> None:
+    check(configuration, unit=unit, dtype=dtype)
+
+
+@pytest.mark.parametrize("batch", [0, 1, 3])
+@pytest.mark.parametrize("time", [0, 4])
+def test_nothing_to_do_is_done(batch: int, time: int) -> None:
+    check(Configuration("lstm", batch, time, 3, 5), unit=UNITS[0], dtype=torch.float32)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "lnlstm"])
+@pytest.mark.parametrize("batch", [1, 3, 17])
+def test_number_of_threads_changes_rounding_only(cell: str, batch: int) -> None:
+    call = Configuration(cell, batch, 30, 9, 40, ragged=True).call(torch.float32)
+    backend, before = native.Native(), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = backend.run(call)
+        alone_gradients = gradients(call, alone)
+        torch.set_num_threads(2)
+        both = backend.run(call)
+        for actual, expected in zip(gradients(call, both), alone_gradients, strict=True):
+            torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(both, alone, rtol=1e-6, atol=1e-6)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_two_runs_are_equal_bit_for_bit() -> None:
+    call = Configuration("gru", 19, 50, 11, 37, ragged=True).call(torch.float32)
+    first, second = (gradients(call, native.Native().run(call)) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_python_threads_may_call_at_once() -> None:
+    call = Configuration("lstm", 8, 40, 6, 24).call(torch.float32)
+    expected, _ = native.Native().run(call)
+    found: list[Tensor] = []
+    threads = [threading.Thread(target=lambda: found.append(native.Native().run(call)[0])) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert all(torch.equal(y, expected) for y in found)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # the warning is what is tested
+def test_forked_child_computes_alone() -> None:
+    call = Configuration("lstm", 8, 20, 6, 24).call(torch.float32)
+    with torch.no_grad():
+        expected, _ = native.Native().run(call)
+        child = os.fork()
+        if child == 0:
+            # no fork-unsafe work of torch's: its own regions would wait for threads that are gone
+            y, _ = native.Native().run(call)
+            os._exit(0 if y.numpy().tobytes() == expected.numpy().tobytes() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_inputs_of_any_layout_are_read_right() -> None:
+    call = Configuration("lstm", 5, 9, 6, 8).call()
+    x = call.x.detach().transpose(0, 1).contiguous().transpose(0, 1)  # time first in memory
+    h0 = torch.zeros(5, 17, dtype=torch.float64)[:, 1::2]  # every second number
+    scattered = Call(call.cell, x, (h0, call.state[1]), call.weights)
+    plain = Call(call.cell, x.contiguous(), (h0.contiguous(), call.state[1]), call.weights)
+    assert torch.equal(native.Native().run(scattered)[0], native.Native().run(plain)[0])
+
+
+def test_misaligned_input_is_read_right() -> None:
+    call = Configuration("gru", 5, 9, 6, 8).call(torch.float32)
+    room = torch.empty(call.x.numel() + 1)
+    x = room[1:].view_as(call.x).copy_(call.x.detach())
+    assert torch.equal(
+        native.Native().run(Call(call.cell, x, call.state, call.weights))[0], native.Native().run(call)[0]
+    )
+
+
+def test_gradient_passes_gradcheck() -> None:
+    call = Configuration("lnlstm", 3, 4, 2, 5, ragged=True, masked=True, zoneout="masks").call()
+    names = list(call.weights.extra)
+    x = call.x.detach().nan_to_num(0).requires_grad_()
+
+    def run(x: Tensor, h: Tensor, c: Tensor, w: Tensor, r: Tensor, *extra: Tensor) -> tuple[Tensor, ...]:
+        weights = Weights(w, r, call.weights.b, call.weights.c, dict(zip(names, extra, strict=True)))
+        y, state = native.Native().run(
+            Call(call.cell, x, (h, c), weights, call.lengths, False, call.recurrent_mask, call.zoneout)
+        )
+        return y, *state
+
+    inputs = (x, *call.state, call.weights.w, call.weights.r, *call.weights.extra.values())
+    assert torch.autograd.gradcheck(run, inputs)
+
+
+def test_backward_may_run_twice() -> None:
+    call = Configuration("lstm", 4, 6, 3, 5).call()
+    y, _ = native.Native().run(call)
+    (first,) = torch.autograd.grad(y.sum(), call.x, retain_graph=True)
+    (second,) = torch.autograd.grad(y.sum(), call.x)
+    assert torch.equal(first, second)
+
+
+def test_second_derivative_is_a_clear_error() -> None:
+    call = Configuration("lstm", 4, 6, 3, 5).call()
+    y, _ = native.Native().run(call)
+    with pytest.raises(BackendError, match="backend='reference'"):
+        torch.autograd.grad(y.sum(), call.x, create_graph=True)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "reason"), [(torch.bfloat16, "float32 and float64"), (torch.float16, "float32 and float64")]
+)
+def test_other_dtypes_are_refused_with_the_reason(dtype: torch.dtype, reason: str) -> None:
+    call = Configuration("lstm", 2, 3, 4, 5).call(dtype)
+    assert reason in str(native.Native().why_not(call))
+
+
+def test_gradient_of_the_recurrent_mask_is_refused() -> None:
+    call = Configuration("lstm", 2, 3, 4, 5).call()
+    mask = torch.ones(2, 5, dtype=torch.float64, requires_grad=True)
+    refused = Call(LSTM, call.x, call.state, call.weights, recurrent_mask=mask)
+    assert "recurrent mask" in str(native.Native().why_not(refused))
+
+
+def test_kernels_use_the_threads_of_torch() -> None:
+    library = os.path.join(os.path.dirname(torch.__file__), "lib", "libtorch_cpu.so")
+    if not os.path.exists(library):
+        pytest.skip("torch is not built as it is on Linux")
+    assert kernels.join_team(library)
+    assert not kernels.join_team("/no/such/library.so")
