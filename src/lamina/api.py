@@ -6,16 +6,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 
 from lamina.data.labelled import labelled_sequences, split_labelled
 from lamina.data.series import SeriesTable, read_series
-from lamina.data.sources import SOURCES, LabelledSource, find_source, load_labelled, load_series
+from lamina.data.sources import SOURCES, LabelledSource, load_labelled, load_series
+from lamina.data.splits import split_in_time
 from lamina.data.ts_files import read_labelled
-from lamina.errors import ConfigError
+from lamina.errors import ConfigError, DataError, did_you_mean
 from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.load import load
@@ -23,16 +24,24 @@ from lamina.study.bench import Bench
 from lamina.study.budget import parse_duration
 from lamina.study.classify_bench import ClassifyBench
 from lamina.study.forecast_bench import ForecastBench
-from lamina.study.ladder import Listener, Silent
-from lamina.study.leaks import future_leaks
+from lamina.study.leaks import constant_target, future_leaks
 from lamina.study.record import check
-from lamina.study.run import RECORD, run_study
+from lamina.study.run import RECORD, Quiet, StudyListener, run_study
 from lamina.study.space import parse_questions
 from lamina.study.verdict import Check, StudyRecord, Verdict
 from lamina.tasks.forecast import PointMetric
 
 REPORT = "report.html"
 SEQUENCE_SUFFIXES = (".ts", ".tsv", ".ts.gz", ".tsv.gz")
+METRICS: tuple[PointMetric, ...] = get_args(PointMetric)
+STEPS = {
+    "1h": "hourly",
+    "1d": "daily",
+    "1w": "weekly",
+    "1mo": "monthly",
+    "1q": "quarterly",
+    "1y": "yearly",
+}
 HELD_OUT = 0.2  # share of labelled sequences for validation, and for the test where no test file is given
 
 
@@ -54,7 +63,7 @@ class Study:
         return {verdict.id: verdict for verdict in self.record.questions}
 
     def leaderboard(self) -> pl.DataFrame:
-        """Candidates and trivial methods with their mean scores and costs, the best validation score first."""
+        """Candidates and trivial methods with mean scores and costs, the best validation score first."""
         rows = [
             {
                 "id": entry.id,
@@ -138,7 +147,7 @@ def study(
     labels: Sequence[Any] | None = None,
     groups: Sequence[Any] | None = None,
     test: Any = None,
-    metric: PointMetric = "mase",
+    metric: str = "mase",
     budget: str | float = "5m",
     ask: str | None = None,
     depths: Sequence[int] = (1, 2, 3, 4),
@@ -146,7 +155,7 @@ def study(
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
-    listener: Listener | None = None,
+    listener: StudyListener | None = None,
     command: str = "",
     data_folder: str | os.PathLike[str] | None = None,
 ) -> Study:
@@ -162,7 +171,7 @@ def study(
         test: sequences for the test part: a file, or a pair (arrays, labels); None cuts one from ``data``.
         metric: of forecasts: mase, mae, mse, rmse or smape. Classes are judged by accuracy.
         budget: time for everything, such as 90s, 5m, 1h.
-        ask: questions by name, divided by commas: depth, direction, cell, attention, transformer. All by default.
+        ask: some of depth, direction, cell, attention, transformer, divided by commas; all by default.
         depths: rungs of the depth ladder.
         rope: relative difference that does not matter.
         seed: the same seed gives the same search.
@@ -174,40 +183,44 @@ def study(
 
     Raises:
         DataError: the data break a rule; the message names column and row.
-        ConfigError: an option breaks a rule, or ``out`` holds something else.
+        ConfigError: an option breaks a rule or would have no effect, or ``out`` holds something else.
     """
     seconds = parse_duration(budget)
     questions = parse_questions(ask)
     rungs = _depths(depths)
-    listener = listener or Silent()
-    bench: Bench
-    checks: tuple[Check, ...] = ()
     name = _name(data)
     known = SOURCES.get(data) if isinstance(data, str) and not Path(data).exists() else None
+    columns = {
+        "target": target,
+        "time": time,
+        "id": id,
+        "future": tuple(future),
+        "past": past,
+        "static": tuple(static),
+        "frequency": frequency,
+    }
+    sequences = {"labels": labels, "groups": groups, "test": test}
+    bench: Bench
+    checks: tuple[Check, ...] = ()
     if labels is not None or isinstance(known, LabelledSource) or _is_sequence_file(data):
-        bench = _classify_bench(data, labels, groups, test, seed, name, data_folder)
+        _refuse({**columns, "horizon": horizon}, f"{name} holds labelled sequences")
+        bench, facts = _classify_bench(
+            data, labels=labels, groups=groups, test=test, seed=seed, name=name, data_folder=data_folder
+        )
     else:
+        _refuse(sequences, f"{name} is a table of series")
         if known is not None:
-            table, horizon = load_series(str(data), data_folder), horizon or find_source(str(data)).horizon
+            _refuse(columns, f"{name} is a known data set, whose columns are known too")
+            table, horizon = load_series(name, _folder(data_folder)), horizon or known.horizon
         else:
-            table = read_series(
-                data,
-                target=target,
-                time=time,
-                id=id,
-                future=future,
-                past=past,
-                static=static,
-                duplicates=duplicates,  # type: ignore[arg-type]  # checked there, with a message
-                gaps=gaps,  # type: ignore[arg-type]
-                frequency=frequency,
-            )
+            table = read_series(data, **columns, duplicates=duplicates, gaps=gaps)  # type: ignore[arg-type]  # checked there, with a message
         if horizon is None:
             raise ConfigError(
                 "a forecast needs a horizon: the number of rows ahead. Give horizon= (--horizon)."
             )
         table, checks = _without_leaks(table, horizon)
-        bench = ForecastBench(table, horizon=horizon, metric=metric, path=name)
+        _require_change(table, horizon)
+        bench, facts = ForecastBench(table, horizon=horizon, metric=_metric(metric), path=name), _facts(table)
     folder = Path(out) if out is not None else Path(f"{_stem(name)}-study")
     record = run_study(
         bench,
@@ -217,10 +230,11 @@ def study(
         depths=rungs,
         seed=seed,
         rope=rope,
-        listener=listener,
+        listener=listener or Quiet(),
         resume=resume,
         command=command,
         checks=checks,
+        facts=facts,
     )
     found = Study(record, folder)
     found.report()
@@ -234,6 +248,41 @@ def _depths(depths: Sequence[int]) -> tuple[int, ...]:
             f"depths are at least two numbers of layers, each at least 1, but are {tuple(depths)}."
         )
     return rungs
+
+
+def _metric(name: str) -> PointMetric:
+    for metric in METRICS:
+        if metric == name:
+            return metric
+    raise ConfigError(f"metric is one of {', '.join(METRICS)}, but is '{name}'{did_you_mean(name, METRICS)}")
+
+
+def _refuse(options: dict[str, Any], reason: str) -> None:
+    """An option that would have no effect is an error."""
+    given = [option for option, value in options.items() if value is not None and value != ()]
+    if given:
+        raise ConfigError(f"{reason}, so that {', '.join(given)} would have no effect. Leave it out.")
+
+
+def _require_change(table: SeriesTable, horizon: int) -> None:
+    found = constant_target(table, split_in_time(table, horizon=horizon))
+    if found.outcome == "fail":
+        raise DataError(found.sentence)
+
+
+def _facts(table: SeriesTable) -> tuple[str, ...]:
+    """What the head of a study says of a table."""
+    covariates = len(table.encoding.columns)
+    missing = int(np.isnan(table.y).sum())
+    step = table.frequency.step
+    facts = [f"{table.rows:,} rows", STEPS.get(step, f"every {step}")]
+    if table.frequency.is_integer:
+        facts[1] = "steps are counted"
+    if table.n_series > 1:
+        facts.insert(1, f"{table.n_series:,} series")
+    if covariates:
+        facts.append(f"{covariates} covariate{'s' if covariates > 1 else ''}")
+    return (*facts, f"{missing:,} missing (kept as missing)" if missing else "none missing")
 
 
 def _without_leaks(table: SeriesTable, horizon: int) -> tuple[SeriesTable, tuple[Check, ...]]:
@@ -263,13 +312,14 @@ def _without_leaks(table: SeriesTable, horizon: int) -> tuple[SeriesTable, tuple
 
 def _classify_bench(
     data: Any,
+    *,
     labels: Sequence[Any] | None,
     groups: Sequence[Any] | None,
     test: Any,
     seed: int,
     name: str,
     data_folder: str | os.PathLike[str] | None,
-) -> ClassifyBench:
+) -> tuple[ClassifyBench, tuple[str, ...]]:
     notes = []
     if labels is not None:
         rest = labelled_sequences(data, labels, groups=groups)
@@ -278,7 +328,7 @@ def _classify_bench(
         rest = read_labelled(data)
         held = None if test is None else read_labelled(test, classes=rest.classes)
     else:
-        rest, held = load_labelled(str(data), None if data_folder is None else Path(data_folder))
+        rest, held = load_labelled(name, _folder(data_folder))
     if held is None:
         rest, held = split_labelled(rest, HELD_OUT, seed)
         notes.append(
@@ -286,11 +336,27 @@ def _classify_bench(
         )
     training, validation = split_labelled(rest, HELD_OUT, seed + 1)
     notes.append(f"{HELD_OUT:.0%} of the training sequences are held out for validation")
-    return ClassifyBench(training, validation, held, path=name, notes=tuple(notes))
+    bench = ClassifyBench(training, validation, held, path=name, notes=tuple(notes))
+    lengths = np.concatenate([part.lengths for part in (training, validation, held)])
+    span = (
+        f"{lengths.min()} steps"
+        if lengths.min() == lengths.max()
+        else f"{lengths.min()} to {lengths.max()} steps"
+    )
+    return bench, (
+        f"{bench.data.series:,} sequences",
+        f"{len(training.classes)} classes",
+        f"{training.n_features} feature{'s' if training.n_features > 1 else ''}",
+        span,
+    )
 
 
 def _is_sequence_file(data: Any) -> bool:
     return isinstance(data, str | os.PathLike) and str(data).endswith(SEQUENCE_SUFFIXES)
+
+
+def _folder(path: str | os.PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
 def _name(data: Any) -> str:

@@ -88,18 +88,13 @@ def study(
 
     Example: lamina study traffic.csv --time when --target cars --horizon 24 --budget 5m
     """
-    from rich.console import Console
+    from contextlib import nullcontext
 
-    from lamina.api import REPORT
-    from lamina.api import study as run
-    from lamina.study.ladder import Silent
+    from rich.console import Console
+    from rich.markup import escape
+
     from lamina.terminal import Screen, show_record
 
-    _set_threads(threads)
-    console = Console(stderr=as_json)
-    screen = Screen(console)
-    if not as_json:
-        console.print(f"[bold]{data}[/bold]   budget {budget}", highlight=False)
     arguments: dict[str, Any] = {
         "target": _names(target),
         "horizon": horizon,
@@ -112,7 +107,7 @@ def study(
         "gaps": gaps,
         "frequency": frequency,
         "test": test,
-        "metric": _choice("metric", metric, METRIC_NAMES),
+        "metric": metric,
         "budget": budget,
         "ask": ask,
         "depths": _whole_numbers(depths),
@@ -123,25 +118,26 @@ def study(
         "command": " ".join(["lamina", *sys.argv[1:]]),
         "data_folder": data_folder,
     }
+    console = Console()
+    with nullcontext() if as_json else Screen(console) as screen:
+        # Loading torch takes seconds, so it waits until there is something to see.
+        from lamina.api import REPORT
+        from lamina.api import study as run
+
+        _set_threads(threads)
+        found = run(data, **arguments, listener=screen)
     if as_json:
-        found = run(data, **arguments, listener=Silent())
         typer.echo(found.record.model_dump_json(by_alias=True))
     else:
-        with screen:
-            found = run(data, **arguments, listener=screen)
-        for note in found.record.data.notes:
-            console.print(f" [dim]·[/dim] {note}", highlight=False, markup=True)
         show_record(console, found.record, str(found.folder))
+        page = found.folder / REPORT
         used, asked = found.record.budget.used_s, found.record.budget.asked_s
         console.print(
-            f"\n used {used:.0f} s of {asked:.0f} s · report [bold]{found.folder / REPORT}[/bold]",
+            f"\n used {used:.0f} s of {asked:.0f} s · report [bold]{escape(str(page))}[/bold]",
             highlight=False,
         )
     if any(check.code == "ST01" for check in found.record.checks):
         raise typer.Exit(130)
-
-
-METRIC_NAMES = ("mase", "mae", "mse", "rmse", "smape")
 
 
 @app.command()
@@ -201,8 +197,8 @@ def train(
         else StackConfig(
             cell=cell,
             hidden_sizes=(hidden,) * layers,
-            directions=tuple(direction.split(",")),
-            dropout=0.1,  # type: ignore[arg-type]  # checked there
+            directions=tuple(direction.split(",")),  # type: ignore[arg-type]  # checked there
+            dropout=0.1,
         )
     )
     training = TrainingConfig.parse(settings.get("training", {"max_steps": max_steps}))
@@ -239,8 +235,9 @@ def train(
         return
     for note in getattr(model, "notes_", ()):
         typer.echo(f" · {note}")
+    steps = history.steps[-1] if history.steps else 0
     typer.echo(
-        f"{history.outcome} after {history.steps[-1] if history.steps else 0} steps, {history.seconds:.1f} s; "
+        f"{history.outcome} after {steps} steps, {history.seconds:.1f} s; "
         f"validation {model.metric} {history.best:.4g}; saved in {out}"
     )
     if history.outcome == "collapsed":
@@ -321,9 +318,9 @@ def describe(
         target=_names(target),
         time=time,
         id=id,
-        duplicates=duplicates,
-        gaps=gaps,
-        frequency=frequency,  # type: ignore[arg-type]  # checked there
+        duplicates=duplicates,  # type: ignore[arg-type]  # checked there
+        gaps=gaps,  # type: ignore[arg-type]  # checked there
+        frequency=frequency,
     )
     facts = table.describe()
     if as_json:
@@ -332,8 +329,8 @@ def describe(
     console = Console()
     seasons = ", ".join(map(str, facts["seasons"])) or "none"
     console.print(
-        f"[bold]{data}[/bold]   {facts['rows']:,} rows · {facts['series']:,} series · step {facts['frequency']} · "
-        f"seasons {seasons} · {facts['missing']:,} missing",
+        f"[bold]{data}[/bold]   {facts['rows']:,} rows · {facts['series']:,} series · "
+        f"step {facts['frequency']} · seasons {seasons} · {facts['missing']:,} missing",
         highlight=False,
     )
     console.print(f"{facts['span'][0]} to {facts['span'][1]}", highlight=False)
@@ -418,16 +415,6 @@ def _whole_numbers(text: str) -> list[int]:
         raise typer.BadParameter(f"whole numbers divided by commas are needed, but is {text!r}") from None
 
 
-def _choice(option: str, value: str, choices: tuple[str, ...]) -> str:
-    from lamina.errors import ConfigError, did_you_mean
-
-    if value not in choices:
-        raise ConfigError(
-            f"--{option} is one of {', '.join(choices)}, but is '{value}'{did_you_mean(value, choices)}"
-        )
-    return value
-
-
 def _read_config(path: Path | None) -> dict[str, Any]:
     import tomllib
 
@@ -460,7 +447,10 @@ def _set_threads(threads: int | None) -> None:
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 a model that collapsed, 2 a mistake in options or data, 130 interrupted."""
+    """Run the command line.
+
+    Exit codes: 0 done, 1 a model that collapsed, 2 a mistake in options or data, 130 interrupted.
+    """
     try:
         app(standalone_mode=True)
     except LaminaError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 if TYPE_CHECKING:
+    from lamina.study.run import Opening
     from lamina.study.verdict import Candidate, StudyRecord
 
 QUESTION_WORDS = {
@@ -26,8 +27,11 @@ QUESTION_WORDS = {
 }
 
 
+LABEL_WIDTH = 13
+
+
 class Screen:
-    """Draws a study while it runs: a line a stage, with a bar; answers appear as they are found.
+    """Draws a study while it runs: what it is about, then a line a stage with a bar.
 
     A listener for ``lamina.study``; use as a context manager. Where the output is no terminal, a line is
     printed as each stage begins.
@@ -36,21 +40,22 @@ class Screen:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            TextColumn(" [green]●[/green] {task.description:<13}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[detail]}"),
-            TimeElapsedColumn(),
+            TextColumn("[green]●[/green] {task.description}", table_column=Column(width=LABEL_WIDTH + 1)),
+            TextColumn("{task.fields[detail]}", table_column=Column(ratio=1, no_wrap=True)),
+            BarColumn(bar_width=10, table_column=Column(width=10)),
+            TimeElapsedColumn(table_column=Column(width=7, no_wrap=True)),
             console=console,
+            expand=True,
         )
         self._live = (
             Live(self._progress, console=console, refresh_per_second=5) if console.is_terminal else None
         )
         self._task: TaskID | None = None
-        self._began = time.monotonic()
 
     def __enter__(self) -> Screen:
         if self._live:
             self._live.start()
+        self._task = self._progress.add_task("reading", total=None, detail="")
         return self
 
     def __exit__(
@@ -60,11 +65,18 @@ class Screen:
         if self._live:
             self._live.stop()
 
+    def opening(self, opening: Opening) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        self._console.print(_head(opening))
+
     def stage(self, name: str, detail: str, seconds: float) -> None:
         self._finish()
-        detail = f"{escape(detail)} · about {seconds:.0f} s" if detail else f"about {seconds:.0f} s"
+        share = f"about {seconds:.0f} s" if seconds >= 1 else ""
+        detail = " · ".join(part for part in (escape(detail), share) if part)
         if self._live is None:
-            self._console.print(f" ● {name:<13} {detail}", highlight=False)
+            self._console.print(paragraphs([(f"● {name}", detail)]))
         self._task = self._progress.add_task(name, total=None, detail=f"[dim]{detail}[/dim]")
 
     def advance(self, done: int, total: int) -> None:
@@ -72,33 +84,57 @@ class Screen:
             self._progress.update(self._task, completed=done, total=max(done, total))
 
     def answer(self, question: str, sentence: str) -> None:
+        """End the stage's line; ``show_record`` tells the answers together."""
+        del question, sentence
         self._finish()
-        self._console.print(answer_line(question, sentence), highlight=False)
 
     def _finish(self) -> None:
         if self._task is not None:
-            total = self._progress.tasks[self._task].total or 1
-            self._progress.update(self._task, completed=total, total=total)
+            self._progress.update(self._task, completed=1, total=1)
             self._progress.stop_task(self._task)
             self._task = None
 
 
-def answer_line(question: str, sentence: str) -> str:
-    """A verdict as one paragraph, its question in front."""
-    return f" [bold]{QUESTION_WORDS.get(question, question):<12}[/bold] {escape(sentence)}"
+def paragraphs(rows: Iterable[tuple[str, str]]) -> Table:
+    """Texts in markup with a label before each, their lines aligned below one another."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=LABEL_WIDTH + 1, no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, text in rows:
+        grid.add_row(f" {label}", text)
+    return grid
+
+
+def _head(opening: Opening) -> Table:
+    data, machine = opening.data, opening.environment
+    parts = " · ".join(f"{part} {rows:,}" for part, rows in data.splits.items())
+    season = f" · season {', '.join(map(str, data.season))}" if data.season else ""
+    cores = f"{machine.threads} core{'s' if machine.threads > 1 else ''}"
+    facts = " · ".join(opening.facts)
+    name = f"[bold]{escape(data.path)}[/bold]"
+    first = (name, facts) if len(data.path) <= LABEL_WIDTH else ("data", f"{name} · {facts}")
+    lines = [
+        first,
+        ("split", f"{parts} (read once, at the end){season}"),
+        ("budget", f"{span(opening.budget_s)} · {cores} · backend {machine.backend}"),
+    ]
+    return paragraphs([*lines, *(("", f"[dim]{escape(note)}[/dim]") for note in data.notes), ("", "")])
 
 
 def show_record(console: Console, record: StudyRecord, folder: str) -> None:
-    """Choices, answers, warnings and the leaderboard of a finished study."""
+    """Answers, warnings and the leaderboard of a study."""
     console.print()
-    for verdict in record.questions:
-        console.print(answer_line(verdict.id, verdict.sentence), highlight=False)
-    for check in record.checks:
-        if check.outcome != "pass":
-            colour = "red" if check.outcome == "fail" else "yellow"
-            console.print(
-                f" [{colour}]{check.code}[/{colour}]         {escape(check.sentence)}", highlight=False
-            )
+    colours = {"fail": "red", "warn": "yellow"}
+    answers = [
+        (f"[bold]{QUESTION_WORDS.get(verdict.id, verdict.id)}[/bold]", escape(verdict.sentence))
+        for verdict in record.questions
+    ]
+    warnings = [
+        (f"[{colours[check.outcome]}]{check.code}[/]", escape(check.sentence))
+        for check in record.checks
+        if check.outcome != "pass"
+    ]
+    console.print(paragraphs([*answers, *warnings]))
     console.print()
     console.print(leaderboard(record, folder))
 
@@ -159,6 +195,17 @@ def spread(values: list[float]) -> str:
         return "–"
     mean = f"{statistics.fmean(values):.3f}"
     return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean
+
+
+def span(value: float) -> str:
+    """A budget to read.
+
+    >>> span(20.0), span(300.0), span(5400.0)
+    ('20 s', '5 min', '1.5 h')
+    """
+    if value < 60:
+        return f"{value:g} s"
+    return f"{value / 60:.3g} min" if value < 3600 else f"{value / 3600:.3g} h"
 
 
 def seconds(value: float | None) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import JsonValue
 
 from lamina.estimators.saving import versions
 from lamina.ops.scan import explain
@@ -88,23 +89,23 @@ def candidate(bench: Bench, standing: Standing, test: TestErrors) -> Candidate:
     )
 
 
-def _config(standing: Standing, *, higher_is_better: bool) -> dict[str, object]:
+def _config(standing: Standing, *, higher_is_better: bool) -> dict[str, JsonValue]:
     settings = standing.settings(higher_is_better=higher_is_better)
     body = standing.design.body(settings.dropout).model_dump(mode="json")
     fields = {"learning_rate": settings.learning_rate, "attention": standing.design.attention, **body}
-    plain: dict[str, object] = json.loads(json.dumps(fields))
+    plain: dict[str, JsonValue] = json.loads(json.dumps(fields))
     return plain
 
 
-def baseline(bench: Bench, method: Trivial, *, read_test: bool) -> Baseline:
-    """One trivial method's entry."""
-    usable = not method.failed
+def baseline(bench: Bench, method: Trivial, test: TestErrors) -> Baseline:
+    """One trivial method's entry; ``test`` holds its scores where the test part was read."""
+    on_test = test.get(method.id)
     note = f"failed: {method.failed}" if method.failed else method.note
     return Baseline(
         id=method.id,
         label=method.id,
-        validation=bench.summary(method.validation) if usable else None,
-        test=bench.summary(bench.trivial_test_errors(method)) if usable and read_test else None,
+        validation=None if method.failed else bench.summary(method.validation),
+        test=None if on_test is None else bench.summary(on_test[0]),
         train_s=method.train_s,
         predict_ms=method.predict_ms,
         note=note or None,
@@ -122,20 +123,21 @@ def _plain(value: float | int | str) -> str:
 
 
 def verdict(
-    bench: Bench, decision: Decision, ids: dict[str, str], test: TestErrors, methods: dict[str, Trivial]
+    bench: Bench, decision: Decision, ids: dict[str, str], test: TestErrors, methods: set[str]
 ) -> Verdict:
     """One question's entry.
 
     Args:
-        ids: id of the candidate or baseline behind each name in the decision.
-        test: scores by candidate id, empty where the test part was not read.
-        methods: trivial methods by id.
+        ids: id of the candidate or trivial method behind each name in the decision.
+        test: scores by id, empty where the test part was not read.
+        methods: ids of the trivial methods.
     """
-    answer: str | int | None = int(decision.answer) if decision.question == "depth" else decision.answer
+    answer: str | int = int(decision.answer) if decision.question == "depth" else decision.answer
+    settled = decision.status != "undecided"
     effect, interval = _on_test(bench, decision, ids, test, methods)
     return Verdict(
         id=decision.question,
-        answer=None if decision.status == "undecided" else answer,
+        answer=answer if settled else None,
         status=decision.status,
         sentence=decision.sentence,
         effect=decision.effect,
@@ -149,32 +151,27 @@ def verdict(
         test_effect=effect,
         test_interval=interval,
         arms=tuple(ids.values()),
+        chosen=ids.get(decision.answer) if settled else None,
     )
 
 
 def _on_test(
-    bench: Bench, decision: Decision, ids: dict[str, str], test: TestErrors, methods: dict[str, Trivial]
+    bench: Bench, decision: Decision, ids: dict[str, str], test: TestErrors, methods: set[str]
 ) -> tuple[float | None, tuple[float, float] | None]:
-    """The decision's effect on the test part, between the same two arms."""
-
-    def arm(name: str) -> Arm | None:
-        if name not in ids:
-            return None
-        if ids[name] in methods and test:
-            return Arm(name, bench.trivial_test_errors(methods[ids[name]])[None], deterministic=True)
-        scores = test.get(ids[name])
-        return Arm(name, np.stack(scores)) if scores else None
-
-    answer, rival = arm(decision.answer), arm(decision.rival)
-    if answer is None or rival is None:
+    """The decision's effect on the test part, between the same two arms; None where they share no window."""
+    pair = [name for name in ids if name in (decision.answer, decision.rival)]  # the simpler first
+    scores = [test.get(ids[name]) for name in pair]
+    known = [np.stack(found) for found in scores if found]
+    if len(known) < 2 or not np.isfinite(np.concatenate(known)).all(axis=0).any():
         return None, None
-    simpler_first = (
-        [answer, rival] if list(ids).index(answer.name) < list(ids).index(rival.name) else [rival, answer]
+    first, second = (
+        Arm(name, found, deterministic=ids[name] in methods) for name, found in zip(pair, known, strict=True)
     )
-    found = compare(*simpler_first, bench.test_layout, higher_is_better=bench.metric.direction == "higher")
-    if simpler_first[1] is answer:
-        return found.effect, found.interval
-    return -found.effect, None if found.interval is None else (-found.interval[1], -found.interval[0])
+    effects = compare(first, second, bench.test_layout, higher_is_better=bench.metric.direction == "higher")
+    if pair[1] == decision.answer:
+        return effects.effect, effects.interval
+    turned = None if effects.interval is None else (-effects.interval[1], -effects.interval[0])
+    return -effects.effect, turned
 
 
 def unanswered(question: str, reason: str, designs: dict[str, Design], known: set[str]) -> Verdict:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lamina.errors import ConfigError, SavedModelError
 from lamina.study.bench import Bench
 from lamina.study.budget import Budget
-from lamina.study.ladder import SHARES, Climb, Findings, Listener, Pace
+from lamina.study.ladder import SHARES, Climb, Findings, Listener, Pace, Silent
 from lamina.study.record import (
     TestErrors,
     baseline,
@@ -24,12 +24,42 @@ from lamina.study.record import (
 )
 from lamina.study.space import Ladder
 from lamina.study.trials import Trials
-from lamina.study.verdict import Best, Check, Figures, Settings, StudyRecord, Verdict
+from lamina.study.verdict import Best, Check, Data, Environment, Figures, Settings, StudyRecord, Verdict
 from lamina.study.verdict import Budget as BudgetRecord
 
 RECORD = "study.json"
 STATE = "state.json"
 BEST = "best"
+INTERRUPTED = "ST01"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a person is told before the work begins.
+
+    Attributes:
+        facts: of the data, a few words each.
+        budget_s: seconds for everything.
+    """
+
+    data: Data
+    facts: tuple[str, ...]
+    environment: Environment
+    budget_s: float
+
+
+class StudyListener(Listener, Protocol):
+    """Hears of a whole study: first what it is about, then its stages."""
+
+    def opening(self, opening: Opening) -> None:
+        """The data are read, every choice is made, and the long work begins."""
+
+
+class Quiet(Silent):
+    """A listener that does nothing."""
+
+    def opening(self, opening: Opening) -> None:
+        del opening
 
 
 class State:
@@ -37,16 +67,18 @@ class State:
 
     def __init__(self, folder: Path, plan: dict[str, Any], *, resume: bool) -> None:
         self._path = folder / STATE
-        self.used_s, self.pace = 0.0, None
+        self.used_s = 0.0
+        self.pace: Pace | None = None
         self._plan = plan
-        if self._path.exists() and resume:
-            self._read()
-        elif folder.exists() and any(folder.iterdir()):
+        if resume and not self._path.exists():
             raise ConfigError(
-                f"a study writes into a folder of its own, and {folder} holds "
-                f"{'a study already' if self._path.exists() else 'something else'}. "
-                "Go on with --resume, or name another folder with --out."
+                f"--resume goes on with a study, and {folder} holds none. "
+                "Name its folder with --out, or leave out --resume."
             )
+        if resume:
+            self._read()
+        elif folder.exists():
+            _require_empty(folder)
         folder.mkdir(parents=True, exist_ok=True)
 
     def _read(self) -> None:
@@ -71,6 +103,20 @@ class State:
         unfinished = self._path.with_suffix(".tmp")
         unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
         unfinished.replace(self._path)
+
+
+def _require_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if (folder / STATE).exists():
+        raise ConfigError(
+            f"a study writes into a folder of its own, and {folder} holds a study already. "
+            "Go on with it by --resume, or name another folder with --out."
+        )
+    raise ConfigError(
+        f"a study writes into a folder of its own, and {folder} "
+        f"{'holds something else' if folder.is_dir() else 'is a file'}. Name another with --out."
+    )
 
 
 class _Keeper:
@@ -107,20 +153,23 @@ def run_study(
     depths: tuple[int, ...],
     seed: int,
     rope: float,
-    listener: Listener,
+    listener: StudyListener,
     resume: bool,
     command: str,
     checks: tuple[Check, ...] = (),
+    facts: tuple[str, ...] = (),
 ) -> StudyRecord:
     """Run a study, or go on with one, and write study.json and best/ into ``folder``.
 
-    Ctrl-C ends the climb; what is known by then is written, with the test part left unread.
+    Ctrl-C ends it; what is known by then is written, with no score of the test part.
 
     Args:
         checks: findings from before the bench was made.
+        facts: of the data, for the listener's opening.
 
     Raises:
-        ConfigError: the folder holds another study, or this one and ``resume`` is False.
+        ConfigError: the folder holds something, or nothing to resume, or a study of other data or options, or
+            one that has read its test part and cannot use more budget.
     """
     plan = {
         "task": bench.task,
@@ -133,14 +182,17 @@ def run_study(
         "rope": rope,
     }
     state = State(folder, plan, resume=resume)
+    if resume and (finished := _finished(folder, budget_s)) is not None:
+        return finished
+    here = environment()
+    listener.opening(Opening(bench.data, facts, here, budget_s))
     shares = {name: SHARES[name] for name in ("baselines", *questions, "finish")}
     budget = Budget(budget_s, used_before_s=min(state.used_s, 0.8 * budget_s), shares=shares)
     state.write(state.used_s, state.pace)
     keeper = _Keeper(listener)
-    trials = Trials(folder, seed=seed, higher_is_better=bench.metric.direction == "higher")
     climb = Climb(
         bench,
-        trials,
+        Trials(folder, seed=seed, higher_is_better=bench.metric.direction == "higher"),
         budget,
         questions=questions,
         depths=depths,
@@ -151,73 +203,86 @@ def run_study(
     )
     keeper.state, keeper.budget, keeper.climb = state, budget, climb
     found = checks + tuple(check(result) for result in bench.checks())
-    finished = False
+    ending = None
     with suppress(KeyboardInterrupt):
         climb.run()
-        finished = True
-    record = _record(bench, climb, folder, budget, keeper, finished=finished)
-    settings = Settings(seed=seed, questions=questions, command=command)
-    record = record.model_copy(
-        update={
-            "checks": found + record.checks,
-            "settings": settings,
-            "budget": BudgetRecord(asked_s=budget_s, used_s=budget.used_s),
-        }
+        ending = _finish(bench, climb.findings, folder, budget, keeper)
+    shown = ending or Ending()
+    candidates = tuple(
+        candidate(bench, standing, shown.test)
+        for standing in climb.findings.standings.values()
+        if standing.repeats or standing.search
+    )
+    record = StudyRecord(
+        schema=1,
+        task=bench.task,
+        metric=bench.metric,
+        data=bench.data,
+        environment=here,
+        budget=BudgetRecord(asked_s=budget_s, used_s=budget.used_s),
+        settings=Settings(seed=seed, questions=questions, command=command),
+        questions=_questions(bench, climb, shown.test, {entry.id for entry in candidates}),
+        candidates=candidates,
+        baselines=tuple(baseline(bench, method, shown.test) for method in climb.findings.trivial),
+        best=shown.best,
+        checks=found + _own_checks(climb.findings, finished=ending is not None),
+        figures=shown.figures,
     )
     record.save(folder / RECORD)
     state.write(budget.used_s, climb.findings.pace)
     return record
 
 
-def _record(
-    bench: Bench, climb: Climb, folder: Path, budget: Budget, listener: Listener, *, finished: bool
-) -> StudyRecord:
-    """Read the test part (if the climb is finished), compose the record, refit and save the best model."""
-    findings = climb.findings
+def _finished(folder: Path, budget_s: float) -> StudyRecord | None:
+    """The record of a study that has read its test part, or None where there is something to go on with."""
+    if not (folder / RECORD).exists():
+        return None
+    record = StudyRecord.load(folder / RECORD)
+    if any(check.code == INTERRUPTED for check in record.checks):
+        return None
+    if record.budget.asked_s != budget_s:
+        raise ConfigError(
+            f"the study in {folder} is finished and has read its test part, so that another budget may not "
+            "change its answers. Begin a new one with another --out."
+        )
+    return record
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the last stage gives: scores on the test part by id, what charts show of them, the best model."""
+
+    test: TestErrors = field(default_factory=dict)
+    figures: Figures = field(default_factory=Figures)
+    best: Best | None = None
+
+
+def _finish(bench: Bench, findings: Findings, folder: Path, budget: Budget, listener: Listener) -> Ending:
+    """Read the test part, once; train the median seed of the winner anew on all rows and save it."""
+    stage = budget.begin("finish")
+    listener.stage("test", "read once; then the best model is trained on all rows", stage.seconds)
+    test: TestErrors = {
+        design_id: [bench.test_errors(run.folder) for run in standing.trained if run.folder]
+        for design_id, standing in findings.standings.items()
+    }
+    for method in findings.trivial:
+        if not method.failed:
+            test[method.id] = [bench.trivial_test_errors(method)]
     best = winner_of(findings)
-    test: TestErrors = {}
-    figures = Figures()
-    saved = None
-    if finished:
-        stage = budget.begin("finish")
-        listener.stage("test", "read once; then the best model is trained anew on all rows", stage.seconds)
-        for design_id, standing in findings.standings.items():
-            test[design_id] = [bench.test_errors(run.folder) for run in standing.trained if run.folder]
-        if best is not None:
-            ranked = sorted(
-                best.trained, key=lambda run: run.score, reverse=bench.metric.direction == "higher"
-            )
-            chosen = ranked[len(ranked) // 2]  # the median seed: the best one would be luck
-            assert chosen.folder is not None
-            figures = bench.figures(chosen.folder)
-            steps = max(1, int(chosen.history["best_step"]))
-            bench.refit(chosen.folder, steps=steps, max_seconds=max(2.0, budget.left_s), out=folder / BEST)
-            saved = Best(candidate=best.design.id, path=BEST)
-    candidates = tuple(
-        candidate(bench, standing, test)
-        for standing in findings.standings.values()
-        if standing.repeats or standing.search
-    )
-    return StudyRecord(
-        schema=1,
-        task=bench.task,
-        metric=bench.metric,
-        data=bench.data,
-        environment=environment(),
-        budget=BudgetRecord(used_s=budget.used_s),
-        settings=Settings(seed=0),
-        questions=_questions(bench, climb, test, {entry.id for entry in candidates}),
-        candidates=candidates,
-        baselines=tuple(baseline(bench, method, read_test=finished) for method in findings.trivial),
-        best=saved,
-        checks=_own_checks(findings, finished=finished),
-        figures=figures,
-    )
+    if best is None:
+        return Ending(test)
+    ranked = sorted(best.trained, key=lambda run: run.score, reverse=bench.metric.direction == "higher")
+    chosen = ranked[len(ranked) // 2]  # the median seed: the best one would be luck
+    assert chosen.folder is not None
+    figures = bench.figures(chosen.folder)
+    steps = max(1, int(chosen.history["best_step"]))
+    bench.refit(chosen.folder, steps=steps, max_seconds=max(2.0, budget.left_s), out=folder / BEST)
+    return Ending(test, figures, Best(candidate=best.design.id, path=BEST))
 
 
 def _questions(bench: Bench, climb: Climb, test: TestErrors, known: set[str]) -> tuple[Verdict, ...]:
     findings = climb.findings
-    methods = {method.id: method for method in findings.trivial}
+    methods = {method.id for method in findings.trivial}
     verdicts = []
     for question, designs in findings.compared.items():
         decision = findings.decisions.get(question)
@@ -240,7 +305,7 @@ def _own_checks(findings: Findings, *, finished: bool) -> tuple[Check, ...]:
     if not finished:
         found.append(
             Check(
-                code="ST01",
+                code=INTERRUPTED,
                 outcome="warn",
                 evidence="interrupted",
                 sentence="the study was interrupted, so the test part was not read; --resume goes on with it",
@@ -252,8 +317,9 @@ def _own_checks(findings: Findings, *, finished: bool) -> tuple[Check, ...]:
             Check(
                 code="ST02",
                 outcome="warn",
-                evidence=f"{pace.trials} trials and {pace.seeds} seeds of {pace.max_steps} steps for each arm",
-                sentence="the budget is small for this data: runs are short or few; a larger --budget tells more",
+                evidence=f"{pace.trials} trials and {pace.seeds} seeds of {pace.max_steps} steps an arm",
+                sentence="the budget is small for this data: runs are short or few; a larger --budget tells "
+                "more",
             )
         )
     return tuple(found)

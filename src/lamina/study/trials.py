@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.study import StudyDirection
 
 from lamina.study.bench import Run, Settings
 from lamina.study.space import Design
@@ -33,7 +34,8 @@ class Trials:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._runs = folder / "runs"
         self._runs.mkdir(parents=True, exist_ok=True)
-        self._seed, self._direction = seed, "maximize" if higher_is_better else "minimize"
+        self._seed = seed
+        self._direction = StudyDirection.MAXIMIZE if higher_is_better else StudyDirection.MINIMIZE
         self._storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'trials.db'}")
 
     def search(self, design: Design, number: int, train: Callable[[Settings], Run]) -> Run:
@@ -50,8 +52,9 @@ class Trials:
         )
         for unfinished in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
             study.tell(unfinished.number, state=optuna.trial.TrialState.FAIL)
-        if number == 0:
-            study.enqueue_trial(FIRST, skip_if_exists=True)
+        # Not skip_if_exists: that would find the defaults in a trial that was killed, and never try them.
+        if number == 0 and not study.get_trials(states=(optuna.trial.TrialState.WAITING,)):
+            study.enqueue_trial(FIRST)
         trial = study.ask()
         settings = Settings(
             learning_rate=trial.suggest_float("learning_rate", *RATES, log=True),
