@@ -139,15 +139,16 @@ def versions() -> dict[str, str]:
 def _check_digests(folder: Path, manifest: dict[str, Any]) -> None:
     """Raise SavedModelError where a file is not the one that was saved."""
     digests = manifest.get("sha256")
-    if not isinstance(digests, dict) or not digests.keys() >= set(REQUIRED):
+    complete = isinstance(digests, dict) and digests.keys() >= set(REQUIRED)
+    if not complete or manifest["sha256"]["manifest.json"] != _own_digest(manifest):
         raise SavedModelError(
-            f"{folder} is damaged: manifest.json lacks digests. Restore it, or train again."
+            f"{folder} is damaged: manifest.json differs from what was saved. Restore it, or train again."
         )
-    for name, digest in digests.items():
+    for name in sorted(manifest["sha256"].keys() - {"manifest.json"}):
         file = folder / name
         if not file.is_file():
             raise SavedModelError(f"{folder} is damaged: {name} is missing. Restore it, or train again.")
-        if digest != (_own_digest(manifest) if name == "manifest.json" else _sha256(file)):
+        if manifest["sha256"][name] != _sha256(file):
             raise SavedModelError(
                 f"{folder} is damaged: {name} differs from what was saved. Restore it, or train again."
             )
