@@ -7,6 +7,8 @@ import numpy as np
 from lamina.data.frequency import DAY_US, Frequency
 
 WEEK_US = 7 * DAY_US
+# Yearly patterns have features of a few weeks (holidays, seasons of a sport), which one wave cannot show.
+HARMONICS = {"day_of_year": 6}
 
 
 def calendar_names(frequency: Frequency) -> tuple[str, ...]:
@@ -18,7 +20,12 @@ def calendar_names(frequency: Frequency) -> tuple[str, ...]:
     >>> calendar_names(Frequency.of("1mo"))
     ('sin_month_of_year', 'cos_month_of_year')
     """
-    return tuple(f"{wave}_{cycle}" for cycle in _cycles(frequency) for wave in ("sin", "cos"))
+    return tuple(
+        f"{wave}_{cycle}" + (f"_{harmonic}" if harmonic > 1 else "")
+        for cycle in _cycles(frequency)
+        for harmonic in range(1, HARMONICS.get(cycle, 1) + 1)
+        for wave in ("sin", "cos")
+    )
 
 
 def calendar_features(time: np.ndarray, frequency: Frequency) -> np.ndarray:
@@ -31,8 +38,13 @@ def calendar_features(time: np.ndarray, frequency: Frequency) -> np.ndarray:
     Returns:
         (..., columns) float32 in the order of ``calendar_names``.
     """
-    phases = [_phase(time, cycle) for cycle in _cycles(frequency)]
-    waves = [wave(2 * np.pi * phase) for phase in phases for wave in (np.sin, np.cos)]
+    waves = [
+        wave(2 * np.pi * harmonic * phase)
+        for cycle in _cycles(frequency)
+        for phase in [_phase(time, cycle)]
+        for harmonic in range(1, HARMONICS.get(cycle, 1) + 1)
+        for wave in (np.sin, np.cos)
+    ]
     if not waves:
         return np.empty((*time.shape, 0), dtype=np.float32)
     return np.stack(waves, axis=-1).astype(np.float32)

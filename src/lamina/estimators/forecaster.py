@@ -227,10 +227,12 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
             segment = self.segment
             if self.input_size is None:
                 input_size = -(-input_size // segment) * segment
+        body = self._body()
         return ForecastConfig(
             horizon=self.horizon,
             input_size=input_size,
             segment=segment,
+            width=body.hidden_sizes[0] if isinstance(body, StackConfig) else body.size,
             highway=self.highway,  # type: ignore[arg-type]  # checked by the configuration
             attention=self.attention,
             quantiles=tuple(self.quantiles),

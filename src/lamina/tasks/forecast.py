@@ -47,8 +47,9 @@ class ForecastConfig(Config):
     def _agree(self) -> Self:
         if self.input_size % self.segment:
             raise ValueError(f"input_size {self.input_size} must be a multiple of segment {self.segment}")
-        if list(self.quantiles) != sorted(set(self.quantiles)) or 0.5 not in self.quantiles:
-            raise ValueError(f"quantiles must ascend and hold 0.5, but are {self.quantiles}")
+        inside = all(0 < q < 1 for q in self.quantiles)
+        if not inside or list(self.quantiles) != sorted(set(self.quantiles)) or 0.5 not in self.quantiles:
+            raise ValueError(f"quantiles must ascend between 0 and 1 and hold 0.5, but are {self.quantiles}")
         return self
 
 
@@ -60,7 +61,7 @@ class ForecastNetwork(nn.Module):
     its last linear maps start at zero.
     """
 
-    KNOWN = 16  # features a step that meet its known future; few, since they are made for every step
+    KNOWN = 64  # features a step where the state meets what is known of the future
 
     def __init__(self, config: ForecastConfig, inputs: ForecastInputs, body: BodyConfig) -> None:
         super().__init__()
