@@ -214,7 +214,9 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.network_ = ForecastNetwork(self.config_, self.inputs_, self._body())
-            self._train(windows, windows, training, callbacks, None)
+            history = self._train(windows, windows, training, callbacks, None)
+        if history.outcome == "collapsed":
+            self.history_ = history
         self._keep(table, whole)
         return self
 

@@ -58,10 +58,10 @@ class ForecastInputs:
 
     Attributes:
         frequency: of the table; calendar features follow it.
-        gaps: whether the training part has missing targets or windows that begin before their series; then
+        gaps: whether the table has missing targets or windows that begin before their series; then
             each past step also says whether it was observed and how long ago the last observation was.
         past, future, static: scalers of the covariate columns.
-        past_gaps, future_gaps: columns with missing values in the training part, each with a mask of its own.
+        past_gaps, future_gaps: columns with missing values in the table, each with a mask of its own.
         calendar: number of calendar features, 0 for integer time.
     """
 
@@ -76,16 +76,20 @@ class ForecastInputs:
 
     @classmethod
     def fit(cls, table: SeriesTable, cuts: Cuts, *, padded: bool) -> ForecastInputs:
-        """Fit on the training rows; ``padded``: some windows begin before their series."""
+        """Fit scalers on the training rows; ``padded``: some windows begin before their series.
+
+        Of the rows after training only one thing is read: whether values are missing, since then the network
+        needs the inputs that say so.
+        """
         training = cuts.train_mask(table)
         return cls(
             frequency=table.frequency,
-            gaps=padded or bool(np.isnan(table.y[training]).any()),
+            gaps=padded or bool(np.isnan(table.y).any()),
             past=Standardizer.fit(table.past[training]),
             future=Standardizer.fit(table.future[training]),
             static=Standardizer.fit(table.static),
-            past_gaps=_columns_with_gaps(table.past[training]),
-            future_gaps=_columns_with_gaps(table.future[training]),
+            past_gaps=_columns_with_gaps(table.past),
+            future_gaps=_columns_with_gaps(table.future),
             calendar=len(calendar_names(table.frequency)),
         )
 
@@ -107,12 +111,7 @@ class ForecastInputs:
     def collate(self, batch: WindowBatch) -> ForecastBatch:
         """Scale and join; NaN becomes 0 beside a mask, never a made-up value."""
         observed = ~np.isnan(batch.past_y)
-        if not self.gaps and not observed.all():
-            row = int(np.argmin(observed.all(axis=1)))
-            raise DataError(
-                "this model was fitted on a target without missing values, and a window of series number "
-                f"{int(batch.series[row])} has some. Fill them, or fit on data that has gaps too."
-            )
+        self._refuse_new_gaps(batch, observed)
         offset, scale = window_scale(batch.past_y, season=self.frequency.season)
         past = np.where(observed, (batch.past_y - offset) / scale, 0.0)
         horizon = batch.target.shape[1]
@@ -145,6 +144,27 @@ class ForecastInputs:
             offset=torch.from_numpy(offset),
             scale=torch.from_numpy(scale),
         )
+
+    def _refuse_new_gaps(self, batch: WindowBatch, observed: NDArray[np.bool_]) -> None:
+        """Raise DataError where a value is missing that was never missing in the table that was fitted."""
+        if not self.gaps and not observed.all():
+            row = int(np.argmin(observed.all(axis=1)))
+            raise DataError(
+                "this model was fitted on a target without missing values, and a window of series number "
+                f"{int(batch.series[row])} has some. Fill them, or fit on data that has gaps too."
+            )
+        length = observed.shape[1]
+        for kind, values, gaps in (
+            ("past-only", batch.past_cov, self.past_gaps),
+            ("known-ahead", batch.future_cov[:, :length], self.future_gaps),
+        ):
+            missing = (np.isnan(values) & batch.past_valid[..., None]).any(axis=(0, 1))
+            missing[list(gaps)] = False
+            if missing.any():
+                raise DataError(
+                    f"{kind} covariate number {int(np.argmax(missing))} had no missing values when this model "
+                    "was fitted, and has some now. Fill them, or fit on data that has gaps too."
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; exact."""
