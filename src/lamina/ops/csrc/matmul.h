@@ -111,6 +111,23 @@ struct Matmul {
     }
   }
 
+  // Multiply and add `rounds` times in every register of a tile, without touching memory: what the
+  // processor can do at most. Counts 2 * 2 * MaxRows * lanes operations a round.
+  __attribute__((noinline)) static T exercise(Size rounds) {
+    V sums[MaxRows * 2], factor = L::fill(T(0.999)), term = L::fill(T(1e-3));
+    __asm__ volatile("" : "+m"(factor), "+m"(term));  // or the compiler would do the sum itself
+#pragma GCC unroll 24
+    for (int i = 0; i < MaxRows * 2; ++i) sums[i] = L::fill(T(i));
+    for (Size n = 0; n < rounds; ++n) {
+#pragma GCC unroll 24
+      for (int i = 0; i < MaxRows * 2; ++i) sums[i] = sums[i] * factor + term;
+    }
+    V total{};
+#pragma GCC unroll 24
+    for (int i = 0; i < MaxRows * 2; ++i) total += sums[i];
+    return L::sum(total);
+  }
+
   // Numbers that pack_columns writes.
   static Size packed_columns(Size width, Size depth) { return divide_up(width, MaxRows) * MaxRows * depth; }
 

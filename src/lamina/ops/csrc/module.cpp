@@ -82,6 +82,8 @@ NB_MODULE(_native, m) {
         "Use the OpenMP threads of the loaded library at a path; says whether it has any.");
   m.def("count_blocks", &lamina::count_blocks,
         "How many groups of rows a batch is cut into for a number of threads.");
+  m.def("peak_gflops", &lamina::peak_gflops, nb::call_guard<nb::gil_scoped_release>(),
+        "What a unit's multipliers reach in registers on a number of threads, float32.");
   bind_problem<float>(m, "ProblemFloat32");
   bind_problem<double>(m, "ProblemFloat64");
 }

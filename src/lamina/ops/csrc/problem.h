@@ -113,6 +113,8 @@ struct Kernels {
   void (*pack_backward)(const Problem<T>&, const CellShape&, const Packed<T>&, int member, int members);
   void (*forward)(const Share<T>&);
   void (*backward)(const Share<T>&);
+  T (*exercise)(Size rounds);   // multiply and add in registers, to find the processor's limit
+  Size operations_per_round;
 };
 
 }  // namespace lamina

@@ -1,6 +1,7 @@
 #include "scan.h"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <new>
 #include <numeric>
@@ -113,12 +114,19 @@ struct Sizes {
         extra(std::accumulate(std::begin(shape.extra_rows), std::end(shape.extra_rows), 0) * padded) {}
 };
 
+// Whether several threads may share a block: not for a normalised cell, which needs whole rows, nor where
+// one step is done in about the time that the threads need to meet (1 us is 30,000 products here).
+template <class T>
+bool shares_units(const Problem<T>& p, const CellShape& shape, const Block& block) {
+  constexpr Size kProducts = 60000;
+  return !shape.normalised && block.rows * shape.gates * p.hidden * p.hidden >= kProducts;
+}
+
 // Give each block to several members of a team, or several blocks to each member where blocks are more.
-// A normalised cell needs whole rows, so there a block has one member.
 template <class F>
-void share_out(const std::vector<Block>& blocks, bool whole_rows, int member, int team, F run) {
+void share_out(const std::vector<Block>& blocks, int most_members, int member, int team, F run) {
   const int count = static_cast<int>(blocks.size());
-  const int members = whole_rows ? 1 : std::max(1, team / count);
+  const int members = std::clamp(team / count, 1, most_members);
   if (member / count >= members) return;
   for (int k = member % count; k < count; k += std::max(1, std::min(team, count))) run(k, member / count, members);
 }
@@ -132,14 +140,16 @@ struct Prepared {
   Buffer<T> weights;
   Packed<T> packed;
   std::vector<Barrier> barriers;
+  int most_members;
 
-  Prepared(const Problem<T>& p, const std::string& name, int blocks)
+  Prepared(const Problem<T>& p, const std::string& name, int threads, int blocks)
       : shape(shape_of(p.cell)),
         unit(kernels<T>(name)),
         sizes(p, shape, unit.columns),
         plan(p, blocks),
         weights(sizes.w + sizes.r + sizes.bias + sizes.extra + sizes.padded),
-        barriers(blocks) {
+        barriers(blocks),
+        most_members(shares_units(p, shape, plan.blocks()[0]) ? threads : 1) {
     packed.w = weights.get();
     packed.r = packed.w + sizes.w;
     packed.bias = packed.r + sizes.r;
@@ -190,17 +200,17 @@ Size saved_width(const Problem<T>& p, const std::string& name) {
 
 template <class T>
 void forward(const Problem<T>& p, const std::string& name, int threads, int blocks) {
-  Prepared<T> all(p, name, blocks);
+  Prepared<T> all(p, name, threads, blocks);
   std::vector<Size> start;
   Size room = 0;
   for (const Block& block : all.plan.blocks()) {
     start.push_back(room);
-    room += round_up(all.unit.forward_scratch(p, all.shape, block, threads), kLineNumbers);
+    room += round_up(all.unit.forward_scratch(p, all.shape, block, all.most_members), kLineNumbers);
   }
   const Buffer<T> scratch(room);
   run_team(threads, [&](int member, int team) { all.unit.pack_forward(p, all.shape, all.packed, member, team); });
   run_team(threads, [&](int member, int team) {
-    share_out(all.plan.blocks(), all.shape.normalised, member, team, [&](int k, int part, int parts) {
+    share_out(all.plan.blocks(), all.most_members, member, team, [&](int k, int part, int parts) {
       const Block& block = all.plan.blocks()[k];
       all.unit.forward({&p, &all.shape, &all.packed, &block, part, parts, &all.barriers[k],
                         scratch.get() + start[k], WeightGradients<T>{}});
@@ -210,13 +220,13 @@ void forward(const Problem<T>& p, const std::string& name, int threads, int bloc
 
 template <class T>
 void backward(const Problem<T>& p, const std::string& name, int threads, int blocks) {
-  Prepared<T> all(p, name, blocks);
+  Prepared<T> all(p, name, threads, blocks);
   const Sizes& sizes = all.sizes;
   std::vector<Size> start;
   Size room = 0;
   for (const Block& block : all.plan.blocks()) {
     start.push_back(room);
-    room += round_up(all.unit.backward_scratch(p, all.shape, block, threads), kLineNumbers);
+    room += round_up(all.unit.backward_scratch(p, all.shape, block, all.most_members), kLineNumbers);
   }
   const Size part_size = round_up(sizes.w + sizes.r + sizes.bias + sizes.extra, kLineNumbers);
   const Buffer<T> scratch(room), sums(part_size * blocks);
@@ -229,7 +239,7 @@ void backward(const Problem<T>& p, const std::string& name, int threads, int blo
   }
   run_team(threads, [&](int member, int team) { all.unit.pack_backward(p, all.shape, all.packed, member, team); });
   run_team(threads, [&](int member, int team) {
-    share_out(all.plan.blocks(), all.shape.normalised, member, team, [&](int k, int part, int parts) {
+    share_out(all.plan.blocks(), all.most_members, member, team, [&](int k, int part, int parts) {
       const Block& block = all.plan.blocks()[k];
       all.unit.backward({&p, &all.shape, &all.packed, &block, part, parts, &all.barriers[k],
                          scratch.get() + start[k], {w[k], r[k], bias[k], extra[k]}});
@@ -250,6 +260,25 @@ void backward(const Problem<T>& p, const std::string& name, int threads, int blo
     for (Size i = 0, row = 0; i < 5; row += s.extra_rows[i], ++i)
       sum_rows(block_of(extra, row), sizes.padded, 1, s.extra_rows[i], in_order, p.hidden, 1, p.dextra[i], 0, 1);
   });
+}
+
+double peak_gflops(const std::string& name, int threads) {
+  constexpr Size kRounds = 2000000;
+  constexpr int kAttempts = 7;
+  const Kernels<float>& unit = kernels<float>(name);
+  double best = 0;
+  std::vector<float> results(threads);  // kept, so that the work cannot be left out
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    int ran = 1;
+    const auto begin = std::chrono::steady_clock::now();
+    run_team(threads, [&](int member, int team) {
+      results[member] = unit.exercise(kRounds);
+      if (member == 0) ran = team;
+    });
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    best = std::max(best, static_cast<double>(ran * kRounds * unit.operations_per_round) / took.count() / 1e9);
+  }
+  return best;
 }
 
 template Size saved_width(const Problem<float>&, const std::string&);

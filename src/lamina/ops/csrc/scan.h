@@ -21,6 +21,9 @@ Size saved_width(const Problem<T>& problem, const std::string& unit);
 template <class T>
 void forward(const Problem<T>& problem, const std::string& unit, int threads, int blocks);
 
+// The most float32 operations a second that `threads` threads reach in registers, in thousand millions.
+double peak_gflops(const std::string& unit, int threads);
+
 template <class T>
 void backward(const Problem<T>& problem, const std::string& unit, int threads, int blocks);
 

@@ -533,7 +533,8 @@ struct Sequence {
   }
 
   static constexpr Kernels<T> kernels() {
-    return {M::columns, width, forward_scratch, backward_scratch, pack_forward, pack_backward, forward, backward};
+    return {M::columns,    width,   forward_scratch, backward_scratch, pack_forward,
+            pack_backward, forward, backward,        M::exercise,      2 * MaxRows * M::columns};
   }
 };
 

@@ -67,7 +67,7 @@ void run_team(int threads, Work work, void* data) {
 }
 
 void Barrier::wait(int members) {
-  constexpr int kSpins = 4000;  // about 50 us; then another process probably holds the core we wait for
+  constexpr int kSpins = 1000;  // about 15 us; then another process probably holds the core we wait for
   const int round = round_.load(std::memory_order_relaxed);
   if (waiting_.fetch_add(1, std::memory_order_acq_rel) == members - 1) {
     waiting_.store(0, std::memory_order_relaxed);
