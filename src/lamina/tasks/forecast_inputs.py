@@ -162,7 +162,7 @@ class ForecastInputs:
             missing[list(gaps)] = False
             if missing.any():
                 raise DataError(
-                    f"{kind} covariate number {int(np.argmax(missing))} had no missing values when this model "
+                    f"{kind} covariate number {int(np.argmax(missing))} had no missing values when the model "
                     "was fitted, and has some now. Fill them, or fit on data that has gaps too."
                 )
 
