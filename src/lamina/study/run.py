@@ -84,18 +84,18 @@ class State:
     def _read(self) -> None:
         try:
             saved = json.loads(self._path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            plan, self.used_s = dict(saved["plan"]), float(saved["used_s"])
+            self.pace = Pace(**saved["pace"]) if saved["pace"] else None
+        except (ValueError, KeyError, TypeError) as error:
             raise SavedModelError(
                 f"{self._path} is damaged: {error}. Begin anew with another --out."
             ) from error
-        changed = sorted(name for name, value in self._plan.items() if saved["plan"].get(name) != value)
+        changed = sorted(name for name, value in self._plan.items() if plan.get(name) != value)
         if changed:
             raise ConfigError(
                 f"a study is resumed with the data and options it began with, but {', '.join(changed)} "
                 "changed. Begin a new one with another --out."
             )
-        self.used_s = float(saved["used_s"])
-        self.pace = Pace(**saved["pace"]) if saved["pace"] else None
 
     def write(self, used_s: float, pace: Pace | None) -> None:
         """Replace the file whole."""

@@ -1,0 +1,179 @@
+"""A bench with known answers and no network, and a clock that only moves when it trains."""
+
+# What a protocol asks for is taken, whether or not this bench needs it.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from lamina.study import budget as budget_module
+from lamina.study.bench import Array, Run, Settings, Trivial
+from lamina.study.decide import Layout
+from lamina.study.ladder import PROBE_STEPS
+from lamina.study.leaks import CheckResult
+from lamina.study.space import Design
+from lamina.study.verdict import Data, Figures, Metric
+
+WINDOWS = 80
+
+
+class Clock:
+    """Stands in for the module ``time``."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@dataclass
+class FakeBench:
+    """Scores with a known mean for each design; a run costs a second for each layer.
+
+    Attributes:
+        truth: mean error by design id; 1.0 where it has no entry.
+        noise: standard deviation between seeds.
+        collapses: ids of designs that never train.
+        interrupt_at: number of the training at which Ctrl-C is pressed.
+        trained: (design, seed) of every run, probes left out.
+        events: "train", "test", "figures" and "refit" in the order in which they happened.
+    """
+
+    clock: Clock
+    truth: dict[str, float] = field(default_factory=dict)
+    noise: float = 0.002
+    collapses: tuple[str, ...] = ()
+    interrupt_at: int | None = None
+    interrupt_test: bool = False
+    second_s: float = 1.0
+    trained: list[tuple[str, int]] = field(default_factory=list)
+    settings: list[Settings] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    tested: list[str] = field(default_factory=list)
+
+    task = "forecast"
+    most_steps = 300
+    base = Design()
+    metric = Metric(name="MASE", unit="errors of the naive rule", direction="lower")
+    layout = Layout(np.zeros(WINDOWS, np.int64), block_windows=4)
+    test_layout = layout
+    data = Data(path="fake.csv", rows=1000, series=1, hash="f00d", splits={"train": 700, "test": 150})
+
+    def checks(self) -> list[CheckResult]:
+        return []
+
+    def train(
+        self,
+        design: Design,
+        settings: Settings,
+        *,
+        seed: int,
+        max_steps: int,
+        max_seconds: float,
+        keep: Path | None = None,
+    ) -> Run:
+        probe = keep is None and max_steps in PROBE_STEPS
+        if not probe and len(self.trained) + 1 == self.interrupt_at:
+            raise KeyboardInterrupt
+        cost_s = self.second_s * design.layers * max_steps / self.most_steps
+        self.clock.now_s += cost_s
+        if not probe:
+            self.trained.append((design.id, seed))
+            self.settings.append(settings)
+            self.events.append("train")
+        collapsed = design.id in self.collapses
+        outcome: Literal["complete", "collapsed"] = "collapsed" if collapsed else "complete"
+        errors = np.zeros(0) if collapsed else self.errors(design.id, seed)
+        if keep is not None and not collapsed:
+            keep.mkdir(parents=True)
+        return Run(
+            design=design.id,
+            settings=settings,
+            seed=seed,
+            score=float("nan") if collapsed else float(errors.mean()),
+            errors=errors,
+            seconds=cost_s,
+            parameters=100 * design.layers,
+            peak_mb=1.0,
+            history={
+                "steps": [max_steps],
+                "train_loss": [1.0],
+                "validation": [1.0],
+                "clip_rate": 0.0,
+                "best_step": max_steps,
+            },
+            outcome=outcome,
+            reason="loss is NaN" if collapsed else "",
+            folder=None if collapsed else keep,
+        )
+
+    def errors(self, design: str, seed: int) -> Array:
+        """The windows differ in difficulty, equally for all; a seed shifts all of its windows."""
+        windows = np.random.default_rng(0).gamma(20.0, 0.05, WINDOWS)
+        shift = np.random.default_rng(zlib.crc32(f"{design}.{seed}".encode())).normal(0.0, self.noise)
+        return windows * self.truth.get(design, 1.0) + shift
+
+    def trivial(self, seconds: float, seed: int) -> list[Trivial]:
+        self.clock.now_s += 0.1
+        errors = 1.3 * self.errors("naive", 0)
+        return [
+            Trivial("naive", errors, errors, train_s=0.0, predict_ms=0.0),
+            Trivial("broken", np.zeros(0), np.zeros(0), train_s=0.0, predict_ms=0.0, failed="no season"),
+        ]
+
+    def summary(self, errors: Array) -> float:
+        return float(np.nanmean(errors))
+
+    def test_errors(self, folder: Path) -> Array:
+        if self.interrupt_test:
+            raise KeyboardInterrupt
+        self.events.append("test")
+        self.tested.append(folder.name)
+        design, _, seed = folder.name.removesuffix(".model").partition(".seed-")
+        return self.errors(design, int(seed))
+
+    def trivial_test_errors(self, method: Trivial) -> Array:
+        self.events.append("test")
+        self.tested.append(method.id)
+        return method.test_prediction
+
+    def predict_ms(self, folder: Path) -> float:
+        return 1.0
+
+    def figures(self, folder: Path) -> Figures:
+        self.events.append("figures")
+        return Figures()
+
+    def refit(self, folder: Path, *, steps: int, max_seconds: float, out: Path) -> None:
+        self.events.append("refit")
+        out.mkdir()
+
+    def again(self) -> FakeBench:
+        """The same bench as a new process would make it."""
+        return dataclasses.replace(
+            self, interrupt_at=None, interrupt_test=False, trained=[], settings=[], events=[], tested=[]
+        )
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(budget_module, "time", found)
+    return found
+
+
+@pytest.fixture
+def fake(clock: Clock) -> Callable[..., FakeBench]:
+    """Makes a ``FakeBench`` from its fields."""
+    return partial(FakeBench, clock)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import lamina
+
+PUBLIC = (
+    "read_series",
+    "StackConfig",
+    "Stack",
+    "Attention",
+    "TransformerConfig",
+    "Transformer",
+    "TrainingConfig",
+    "Forecaster",
+    "SequenceClassifier",
+    "load",
+    "study",
+    "Study",
+    "open_study",
+    "LaminaError",
+)
+
+
+def test_public_names_are_these() -> None:
+    assert tuple(lamina.__all__) == PUBLIC
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_resolves_and_says_what_it_is(name: str) -> None:
+    found = getattr(lamina, name)
+    assert found.__name__ == name
+    assert (inspect.getdoc(found) or "").strip()
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name != "LaminaError"])
+def test_arguments_after_the_second_are_named(name: str) -> None:
+    found = getattr(lamina, name)
+    parameters = list(inspect.signature(found).parameters.values())
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    assert len(positional) <= 2, f"{name} takes {', '.join(positional)} by position"
+
+
+def test_study_is_the_function_also_after_its_package_is_imported() -> None:
+    """The package lamina.study must not take the place of the function lamina.study."""
+    first = lamina.study
+    importlib.import_module("lamina.study.space")
+    assert lamina.study is first
+    assert callable(lamina.study)
+    code = "import lamina.study.space, lamina; lamina.study('x.csv', budget='never')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ConfigError: a budget is a time" in done.stderr
+
+
+def test_public_names_are_listed() -> None:
+    assert set(PUBLIC) <= set(dir(lamina))
+
+
+def test_a_name_that_is_none_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'lamina' has no attribute 'forecaster'"):
+        _ = lamina.forecaster
