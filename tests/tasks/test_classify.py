@@ -56,6 +56,14 @@ def test_sequences_are_scaled_masked_and_padded() -> None:
     assert batch.labels.tolist() == [1, 0]
 
 
+def test_a_feature_missing_in_validation_only_has_a_mask_and_moves_no_scaler() -> None:
+    training, validation = ragged(seed=1), ragged(seed=2)
+    validation.values[0, 1] = NAN
+    inputs = ClassifyInputs.fit(training, validation)
+    assert inputs.gaps == (1,)
+    assert inputs.scaler.to_dict() == ClassifyInputs.fit(training).scaler.to_dict()
+
+
 def test_inputs_come_back_from_json() -> None:
     data = ragged()
     data.values[3, 1] = NAN

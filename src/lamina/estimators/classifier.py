@@ -120,7 +120,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """Train on parts that are already cut."""
         self.classes_ = np.array(training.classes)
         self.config_ = ClassifyConfig(pooling=self.pooling, attention=self.attention)
-        self.inputs_ = ClassifyInputs.fit(training)
+        self.inputs_ = ClassifyInputs.fit(training, validation)
         self.data_hash_ = hashlib.sha256(np.ascontiguousarray(training.values).tobytes()).hexdigest()
         settings = self.training or TrainingConfig()
         objective = ClassifyObjective(self.config_, self.inputs_, validation, metric=self.metric)

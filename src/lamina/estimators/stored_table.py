@@ -18,8 +18,8 @@ NAMES = ("ids", "future_names", "past_names", "static_names")
 
 def table_tensors(table: SeriesTable) -> dict[str, Tensor]:
     """The arrays of a table; time as int64 (microseconds since 1970 for dates)."""
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(getattr(table, name))) for name in ARRAYS}
-    tensors["time"] = torch.from_numpy(np.ascontiguousarray(table.time.astype(np.int64)))
+    tensors = {name: torch.tensor(getattr(table, name)) for name in ARRAYS}
+    tensors["time"] = torch.tensor(table.time.astype(np.int64))
     return tensors
 
 

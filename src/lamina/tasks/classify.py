@@ -53,7 +53,7 @@ class ClassifyInputs:
 
     Attributes:
         scaler: one mean and deviation a feature.
-        gaps: features with missing values in training, each with a mask of its own.
+        gaps: features with missing values, each with a mask of its own.
         classes: names of the labels, in the order of the network's outputs.
     """
 
@@ -62,9 +62,11 @@ class ClassifyInputs:
     classes: tuple[str, ...]
 
     @classmethod
-    def fit(cls, data: LabelledSequences) -> ClassifyInputs:
-        gaps = tuple(int(i) for i in np.flatnonzero(np.isnan(data.values).any(axis=0)))
-        return cls(scaler=Standardizer.fit(data.values), gaps=gaps, classes=data.classes)
+    def fit(cls, training: LabelledSequences, *others: LabelledSequences) -> ClassifyInputs:
+        """Fit the scaler on training sequences; of others only which features have missing values is read."""
+        missing = [np.isnan(part.values).any(axis=0) for part in (training, *others)]
+        gaps = tuple(int(i) for i in np.flatnonzero(np.any(missing, axis=0)))
+        return cls(scaler=Standardizer.fit(training.values), gaps=gaps, classes=training.classes)
 
     @property
     def features(self) -> int:
