@@ -38,16 +38,16 @@ def calendar_features(time: np.ndarray, frequency: Frequency) -> np.ndarray:
     Returns:
         (..., columns) float32 in the order of ``calendar_names``.
     """
-    waves = [
-        wave(2 * np.pi * harmonic * phase)
-        for cycle in _cycles(frequency)
-        for phase in [_phase(time, cycle)]
-        for harmonic in range(1, HARMONICS.get(cycle, 1) + 1)
-        for wave in (np.sin, np.cos)
-    ]
+    waves: list[np.ndarray] = []
+    for cycle in _cycles(frequency):
+        first = np.exp(2j * np.pi * _phase(time, cycle))
+        turn = first  # its k-th power holds the k-th harmonic, which saves the sines
+        for _ in range(HARMONICS.get(cycle, 1)):
+            waves += [turn.imag, turn.real]
+            turn = turn * first
     if not waves:
         return np.empty((*time.shape, 0), dtype=np.float32)
-    return np.stack(waves, axis=-1).astype(np.float32)
+    return np.stack(waves, axis=-1, dtype=np.float32, casting="same_kind")
 
 
 def _cycles(frequency: Frequency) -> tuple[str, ...]:
