@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from lamina._config import Config
+from lamina.data.calendar import calendar_features
 from lamina.data.windows import Windows
 from lamina.errors import ConfigError, did_you_mean
 from lamina.tasks.base import BodyConfig, Reader
@@ -159,6 +160,7 @@ class ForecastBatches:
     def __init__(self, windows: Windows, inputs: ForecastInputs, *, batch_size: int, seed: int) -> None:
         self._windows, self._inputs = windows, inputs
         self._size, self._seed = min(batch_size, len(windows)), seed
+        self._calendar = calendar_features(windows.table.time, inputs.frequency)
 
     def __len__(self) -> int:
         return len(self._windows) // self._size
@@ -168,7 +170,7 @@ class ForecastBatches:
         order = np.random.default_rng((self._seed, number)).permutation(len(self._windows))
         for batch in range(start, len(self)):
             chosen = np.sort(order[batch * self._size : (batch + 1) * self._size])
-            yield self._inputs.collate(self._windows.batch(chosen))
+            yield self._inputs.collate(self._windows.batch(chosen), self._calendar)
 
 
 class ForecastObjective:

@@ -108,8 +108,13 @@ class ForecastInputs:
     def static_features(self) -> int:
         return len(self.static.mean)
 
-    def collate(self, batch: WindowBatch) -> ForecastBatch:
-        """Scale and join; NaN becomes 0 beside a mask, never a made-up value."""
+    def collate(self, batch: WindowBatch, calendar: NDArray[np.float32] | None = None) -> ForecastBatch:
+        """Scale and join; NaN becomes 0 beside a mask, never a made-up value.
+
+        Args:
+            calendar: calendar features of every row of the table, where all steps to forecast lie inside it;
+                None computes those of the batch.
+        """
         observed = ~np.isnan(batch.past_y)
         self._refuse_new_gaps(batch, observed)
         offset, scale = window_scale(batch.past_y, season=self.frequency.season)
@@ -124,7 +129,9 @@ class ForecastInputs:
         future = _masked(self.future, batch.future_cov, self.future_gaps)
         steps += [part[:, :length] for part in future]
         ahead = [part[:, length:] for part in future]
-        if self.calendar:
+        if self.calendar and calendar is not None:
+            ahead.append(calendar[batch.origin[:, None] + np.arange(horizon)])
+        elif self.calendar:
             ahead.append(calendar_features(batch.time[:, length:], self.frequency))
         known = ~np.isnan(batch.target)
         target = np.where(known, (batch.target - offset) / scale, 0.0)
