@@ -32,6 +32,8 @@ from lamina.study.verdict import Check, StudyRecord, Verdict
 from lamina.tasks.forecast import PointMetric
 
 REPORT = "report.html"
+LEAST_SHARED_S = 60.0  # processes take some ten seconds of work to start
+MOST_SHARED_ROWS = 500_000
 SEQUENCE_SUFFIXES = (".ts", ".tsv", ".ts.gz", ".tsv.gz")
 METRICS: tuple[PointMetric, ...] = get_args(PointMetric)
 STEPS = {
@@ -155,6 +157,7 @@ def study(
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    workers: int | None = None,
     listener: StudyListener | None = None,
     command: str = "",
     data_folder: str | os.PathLike[str] | None = None,
@@ -177,6 +180,8 @@ def study(
         seed: the same seed gives the same search.
         out: folder for the results; default ``<name>-study``.
         resume: go on with a study in ``out`` that was interrupted.
+        workers: training runs at the same time, a process of one thread each. Default: one for each thread
+            that torch uses, but one only for budgets below a minute or tables above 500,000 rows.
         listener: hears of progress.
         command: what was typed, for the record.
         data_folder: where known data sets lie that do not come with the package; default: LAMINA_DATA.
@@ -209,6 +214,11 @@ def study(
         )
     else:
         _refuse(sequences, f"{name} is a table of series")
+        if known is None and isinstance(data, str) and not Path(data).exists():
+            raise DataError(
+                f"there is no file '{data}', and no known data set of that name{did_you_mean(data, SOURCES)} "
+                "(see: lamina data list)"
+            )
         if known is not None:
             _refuse(columns, f"{name} is a known data set, whose columns are known too")
             table, horizon = load_series(name, _folder(data_folder)), horizon or known.horizon
@@ -218,8 +228,8 @@ def study(
             raise ConfigError(
                 "a forecast needs a horizon: the number of rows ahead. Give horizon= (--horizon)."
             )
-        table, checks = _without_leaks(table, horizon)
         _require_change(table, horizon)
+        table, checks = _without_leaks(table, horizon)
         bench, facts = ForecastBench(table, horizon=horizon, metric=_metric(metric), path=name), _facts(table)
     folder = Path(out) if out is not None else Path(f"{_stem(name)}-study")
     record = run_study(
@@ -235,10 +245,18 @@ def study(
         command=command,
         checks=checks,
         facts=facts,
+        workers=workers or _workers(seconds, bench.data.rows),
     )
     found = Study(record, folder)
     found.report()
     return found
+
+
+def _workers(budget_s: float, rows: int) -> int:
+    """A process for each thread, where it pays to start them and their copies of the data are small."""
+    import torch
+
+    return torch.get_num_threads() if budget_s >= LEAST_SHARED_S and rows <= MOST_SHARED_ROWS else 1
 
 
 def _depths(depths: Sequence[int]) -> tuple[int, ...]:
@@ -265,7 +283,7 @@ def _refuse(options: dict[str, Any], reason: str) -> None:
 
 
 def _require_change(table: SeriesTable, horizon: int) -> None:
-    found = constant_target(table, split_in_time(table, horizon=horizon))
+    found = constant_target(table, split_in_time(table, horizon=horizon))  # which refuses a long horizon
     if found.outcome == "fail":
         raise DataError(found.sentence)
 

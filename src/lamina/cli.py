@@ -432,6 +432,8 @@ def _read_config(path: Path | None) -> dict[str, Any]:
                 f"{path} holds the tables [stack] and [training], but has '{key}'"
                 f"{did_you_mean(key, ('stack', 'training'))}"
             )
+        if not isinstance(content[key], dict):
+            raise ConfigError(f"{path} holds the table [{key}], but has {key} = {content[key]!r}")
     return content
 
 

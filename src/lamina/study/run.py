@@ -26,6 +26,7 @@ from lamina.study.space import Ladder
 from lamina.study.trials import Trials
 from lamina.study.verdict import Best, Check, Data, Environment, Figures, Settings, StudyRecord, Verdict
 from lamina.study.verdict import Budget as BudgetRecord
+from lamina.study.workers import Here, Processes
 
 RECORD = "study.json"
 STATE = "state.json"
@@ -158,6 +159,7 @@ def run_study(
     command: str,
     checks: tuple[Check, ...] = (),
     facts: tuple[str, ...] = (),
+    workers: int = 1,
 ) -> StudyRecord:
     """Run a study, or go on with one, and write study.json and best/ into ``folder``.
 
@@ -166,6 +168,7 @@ def run_study(
     Args:
         checks: findings from before the bench was made.
         facts: of the data, for the listener's opening.
+        workers: runs at the same time, each in a process of its own where it is more than one.
 
     Raises:
         ConfigError: the folder holds something, or nothing to resume, or a study of other data or options, or
@@ -190,10 +193,12 @@ def run_study(
     budget = Budget(budget_s, used_before_s=min(state.used_s, 0.8 * budget_s), shares=shares)
     state.write(state.used_s, state.pace)
     keeper = _Keeper(listener)
+    pool = Here(bench) if workers == 1 else Processes(bench, workers)
     climb = Climb(
         bench,
         Trials(folder, seed=seed, higher_is_better=bench.metric.direction == "higher"),
         budget,
+        pool,
         questions=questions,
         depths=depths,
         seed=seed,
@@ -205,7 +210,8 @@ def run_study(
     found = checks + tuple(check(result) for result in bench.checks())
     ending = None
     with suppress(KeyboardInterrupt):
-        climb.run()
+        with pool:
+            climb.run()
         ending = _finish(bench, climb.findings, folder, budget, keeper)
     shown = ending or Ending()
     candidates = tuple(

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lamina.data.series import read_series
+from lamina.study.bench import Settings
+from lamina.study.forecast_bench import ForecastBench
+from lamina.study.space import Design
+
+
+def made(y: np.ndarray) -> ForecastBench:
+    time = np.datetime64("2024-01-01", "us") + np.arange(len(y)) * np.timedelta64(1, "h")
+    return ForecastBench(read_series(pl.DataFrame({"ds": time, "y": y})), horizon=4, metric="mae", path="p")
+
+
+@pytest.fixture(scope="module")
+def y() -> np.ndarray:
+    return np.asarray(np.sin(np.arange(200) * np.pi / 12))
+
+
+def test_what_the_record_says_of_the_data(y: np.ndarray) -> None:
+    bench = made(y)
+    assert bench.data.splits == {"train": 140, "validation": 30, "test": 30}
+    assert (bench.data.rows, bench.data.horizon, bench.data.target) == (200, 4, "y")
+    assert bench.metric.name == "MAE"
+    assert len(bench.layout.series) == 27  # every origin whose four steps lie in the part
+    assert bench.layout.block_windows == 4
+    changed = y.copy()
+    changed[-1] += 1
+    assert made(changed).data.hash != bench.data.hash
+
+
+def test_a_run_is_scored_saved_and_refitted(y: np.ndarray, tmp_path: Path) -> None:
+    bench = made(y)
+    run = bench.train(
+        Design(hidden=8),
+        Settings(0.01, 0.0),
+        seed=0,
+        max_steps=30,
+        max_seconds=20.0,
+        keep=tmp_path / "model",
+    )
+    assert run.outcome == "complete"
+    assert run.errors.shape == (27,)
+    assert run.score == pytest.approx(bench.summary(run.errors))
+    assert bench.test_errors(tmp_path / "model").shape == (27,)
+    figures = bench.figures(tmp_path / "model")
+    assert figures.forecasts[0].truth == pytest.approx(y[170:174].tolist())
+    assert figures.residuals is not None
+    assert len(figures.residuals.mae_by_step) == 4
+    assert bench.predict_ms(tmp_path / "model") > 0
+    bench.refit(tmp_path / "model", steps=5, max_seconds=10.0, out=tmp_path / "best")
+    assert np.isfinite(bench.test_errors(tmp_path / "best")).all()
+
+
+def test_the_test_part_does_not_move_the_training(y: np.ndarray) -> None:
+    later = y.copy()
+    later[171:] = 99.0
+    options = {"seed": 0, "max_steps": 12, "max_seconds": 20.0}
+    runs = [made(series).train(Design(hidden=8), Settings(0.01, 0.0), **options) for series in (y, later)]  # type: ignore[arg-type]  # options by name
+    np.testing.assert_array_equal(runs[0].errors, runs[1].errors)

@@ -1,0 +1,386 @@
+"""What a person types and sees. Most commands run in this process; a few in one of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lamina import cli
+from lamina.data.sources import SOURCES
+
+HOURS = 240
+
+
+def hourly(path: Path, **columns: Sequence[object]) -> Path:
+    """A CSV of ten days with a daily season, and these columns beside or instead of its own."""
+    generator = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {
+            "when": pl.datetime_range(
+                pl.datetime(2024, 1, 1), pl.datetime(2024, 1, 10, 23), "1h", eager=True
+            ),
+            "cars": 10 + 3 * np.sin(np.arange(HOURS) * np.pi / 12) + generator.normal(0, 0.5, HOURS),
+            "rain": generator.normal(size=HOURS),
+        }
+    )
+    for name, values in columns.items():
+        frame = frame.with_columns(pl.Series(name, values))
+    frame.write_csv(path)
+    return path
+
+
+class Shell:
+    """Types ``lamina ...`` and keeps what was printed."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        self._capture, self._patch = capture, patch
+        self.out = self.err = ""
+
+    def __call__(self, *words: object) -> int:
+        self._patch.setattr(sys, "argv", ["lamina", *map(str, words)])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        self.out, self.err = self._capture.readouterr()
+        assert "Traceback" not in self.err
+        return code if isinstance(code, int) else 0
+
+    def refuses(self, *words: object) -> str:
+        """What the command says when it ends with exit code 2."""
+        assert self(*words) == 2, self.out + self.err
+        assert self.out.strip() == ""
+        return " ".join(self.err.replace("│", " ").split())
+
+
+@pytest.fixture
+def lamina(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.delenv("LAMINA_DATA", raising=False)
+    return Shell(capsys, monkeypatch)
+
+
+@pytest.fixture
+def traffic(tmp_path: Path) -> Path:
+    return hourly(tmp_path / "traffic.csv")
+
+
+COMMANDS = ("study", "train", "predict", "describe", "report", "data", "data list", "data path")
+STUDY = ("--time", "when", "--target", "cars", "--horizon", "6", "--budget", "9s", "--out", "out")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(lamina: Shell, command: str) -> None:
+    assert lamina(*command.split(), "--help") == 0
+    assert f"lamina {command}" in lamina.out
+
+
+def test_help_lists_the_commands(lamina: Shell) -> None:
+    assert lamina("--help") == 0
+    for command in ("study", "train", "predict", "describe", "report", "data"):
+        assert command in lamina.out
+
+
+@pytest.mark.parametrize("command", ["study", "train"])
+def test_every_option_says_what_it_is_for(lamina: Shell, command: str) -> None:
+    import typer
+
+    found = typer.main.get_command(cli.app)
+    for parameter in found.commands[command].params:  # type: ignore[attr-defined]  # a group has commands
+        assert getattr(parameter, "help", ""), f"{command} {parameter.name}"
+
+
+def test_a_misspelt_option_or_command_is_an_error(lamina: Shell, traffic: Path) -> None:
+    assert "No such option: --horizn" in lamina.refuses("study", traffic, "--horizn", 6)
+    assert "No such command 'studdy'" in lamina.refuses("studdy", traffic)
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("study", STUDY),
+        ("train", ("--time", "when", "--target", "cars", "--horizon", "6", "--out", "out")),
+        ("describe", ("--time", "when", "--target", "cars")),
+    ],
+)
+class TestBadData:
+    """Each mistake is told with the column or the row, ends with exit code 2, and leaves nothing behind."""
+
+    @pytest.fixture(autouse=True)
+    def _nothing_is_left(self, tmp_path: Path) -> object:
+        yield
+        assert not (tmp_path / "out").exists()
+
+    def test_missing_file(self, lamina: Shell, command: str, options: Sequence[str]) -> None:
+        said = lamina.refuses(command, "trafic.csv", *options)
+        assert "there is no file 'trafic.csv'" in said
+
+    def test_wrong_column(self, lamina: Shell, traffic: Path, command: str, options: Sequence[str]) -> None:
+        said = lamina.refuses(command, traffic, *[o.replace("cars", "crs") for o in options])
+        assert "'crs'" in said
+        assert "did you mean 'cars'?" in said
+
+    def test_text_in_a_numeric_column(
+        self, lamina: Shell, tmp_path: Path, command: str, options: Sequence[str]
+    ) -> None:
+        values = [str(n) for n in range(HOURS)]
+        values[99] = "many"
+        said = lamina.refuses(command, hourly(tmp_path / "text.csv", cars=values), *options)
+        assert "'cars'" in said
+        assert "'many'" in said
+        assert "101" in said  # the line in the file
+
+    def test_target_without_values(
+        self, lamina: Shell, tmp_path: Path, command: str, options: Sequence[str]
+    ) -> None:
+        said = lamina.refuses(command, hourly(tmp_path / "nan.csv", cars=["NaN"] * HOURS), *options)
+        assert "target 'cars' must have a value somewhere" in said
+
+    def test_duplicate_times(
+        self, lamina: Shell, tmp_path: Path, command: str, options: Sequence[str]
+    ) -> None:
+        lines = hourly(tmp_path / "twice.csv").read_text().splitlines()
+        (tmp_path / "twice.csv").write_text("\n".join([*lines[:40], lines[39], *lines[40:]]))
+        said = lamina.refuses(command, tmp_path / "twice.csv", *options)
+        assert "each time stands once in a series" in said
+        assert "40" in said
+        assert "--duplicates first, last or mean" in said
+
+    def test_gaps(self, lamina: Shell, tmp_path: Path, command: str, options: Sequence[str]) -> None:
+        lines = hourly(tmp_path / "gaps.csv").read_text().splitlines()
+        (tmp_path / "gaps.csv").write_text("\n".join([*lines[:40], *lines[43:]]))
+        said = lamina.refuses(command, tmp_path / "gaps.csv", *options)
+        assert "--gaps missing" in said
+
+    @pytest.mark.parametrize("content", ["", "\n", "when,cars,rain\n"])
+    def test_empty_file(
+        self, lamina: Shell, tmp_path: Path, command: str, options: Sequence[str], content: str
+    ) -> None:
+        (tmp_path / "empty.csv").write_text(content)
+        said = lamina.refuses(command, tmp_path / "empty.csv", *options)
+        assert "empty.csv" in said
+        assert "empty" in said or "no rows" in said or "row" in said
+
+    def test_one_row(self, lamina: Shell, tmp_path: Path, command: str, options: Sequence[str]) -> None:
+        (tmp_path / "one.csv").write_text("when,cars\n2024-01-01,1\n")
+        said = lamina.refuses(command, tmp_path / "one.csv", *options)
+        assert "one row" in said
+
+    def test_unknown_choice(self, lamina: Shell, traffic: Path, command: str, options: Sequence[str]) -> None:
+        said = lamina.refuses(command, traffic, *options, "--gaps", "mising")
+        assert "did you mean 'missing'?" in said
+
+
+@pytest.mark.parametrize("command", ["study", "train"])
+def test_a_constant_series_is_refused(lamina: Shell, tmp_path: Path, command: str) -> None:
+    path = hourly(tmp_path / "flat.csv", cars=[7.0] * HOURS)
+    few = ("--max-steps", 2) if command == "train" else ()
+    said = lamina.refuses(
+        command, path, "--time", "when", "--target", "cars", "--horizon", 6, "--out", "out", *few
+    )
+    assert "cars is constant" in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["study", "train"])
+def test_a_horizon_longer_than_the_series_is_refused(lamina: Shell, traffic: Path, command: str) -> None:
+    said = lamina.refuses(
+        command, traffic, "--time", "when", "--target", "cars", "--horizon", 500, "--out", "out"
+    )
+    assert "240 rows" in said
+    assert "use a horizon of at most 79" in said or "use a smaller horizon" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--metric", "mse2"), "metric is one of mase, mae, mse, rmse, smape, but is 'mse2'; did you mean"),
+        (("--ask", "dept"), "but 'dept' was asked; did you mean 'depth'?"),
+        (("--depths", "1,two"), "whole numbers divided by commas"),
+        (("--depths", "0,1"), "depths are at least two numbers of layers, each at least 1"),
+        (("--depths", "3"), "depths are at least two numbers of layers"),
+        (("--budget", "soon"), "a budget is a time such as 90s, 5m or 1.5h, but is 'soon'"),
+        (("--horizon", "0"), "'--horizon'"),
+        (("--frequency", "often"), "a step is a count and a unit"),
+        (("--future", "snow"), "'snow'"),
+        (("--resume",), "--resume goes on with a study, and out holds none"),
+        (("--test", "held.ts"), "so that test would have no effect"),
+    ],
+)
+def test_a_bad_option_is_refused_before_any_work(
+    lamina: Shell, traffic: Path, tmp_path: Path, options: Sequence[str], message: str
+) -> None:
+    assert message in lamina.refuses("study", traffic, *STUDY, *options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_needs_a_horizon(lamina: Shell, traffic: Path) -> None:
+    said = lamina.refuses("study", traffic, "--time", "when", "--target", "cars")
+    assert "Give horizon= (--horizon)" in said
+
+
+def test_options_of_series_are_refused_for_sequences(lamina: Shell) -> None:
+    said = lamina.refuses("study", "JapaneseVowels", "--target", "y", "--horizon", 3)
+    assert "holds labelled sequences, so that target, horizon would have no effect" in said
+
+
+def test_a_known_name_that_is_misspelt_is_guessed(lamina: Shell) -> None:
+    assert "did you mean 'wikipedia_views'?" in lamina.refuses("study", "wikipedia_view", "--horizon", 30)
+
+
+def test_results_never_replace_something_else(lamina: Shell, traffic: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+    assert "holds something else" in lamina.refuses("study", traffic, *STUDY)
+    said = lamina.refuses("train", traffic, "--target", "cars", "--time", "when", "--out", "out")
+    assert "holds something else" in said
+    assert (tmp_path / "out" / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("[stack]\nhiden_sizes = [8]", "unknown key 'hiden_sizes'; did you mean 'hidden_sizes'?"),
+        ("[stck]\ncell = 'gru'", "but has 'stck'; did you mean 'stack'?"),
+        ("[training]\nmax_steps = 'many'", "max_steps"),
+        ("[stack\n", "cannot be read as TOML"),
+        ("stack = 3", "holds the table [stack], but has stack = 3"),
+    ],
+)
+def test_a_bad_config_is_refused(
+    lamina: Shell, traffic: Path, tmp_path: Path, toml: str, message: str
+) -> None:
+    (tmp_path / "config.toml").write_text(toml)
+    said = lamina.refuses("train", traffic, "--target", "cars", "--config", "config.toml", "--out", "out")
+    assert message in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_config_that_is_not_there_is_refused(lamina: Shell, traffic: Path) -> None:
+    said = lamina.refuses("train", traffic, "--target", "cars", "--config", "no.toml", "--out", "out")
+    assert "no.toml cannot be read" in said
+
+
+class TestModel:
+    @pytest.fixture
+    def model(self, lamina: Shell, traffic: Path, tmp_path: Path) -> Path:
+        assert (
+            lamina(
+                *("train", traffic, "--time", "when", "--target", "cars", "--horizon", 6),
+                *("--max-steps", 5, "--hidden", 4, "--threads", 1, "--out", "model"),
+            )
+            == 0
+        )
+        assert "saved in model" in lamina.out
+        return tmp_path / "model"
+
+    def test_train_then_predict(self, lamina: Shell, model: Path, traffic: Path, tmp_path: Path) -> None:
+        assert lamina("predict", model) == 0
+        stored = pl.read_csv(lamina.out.encode())
+        assert stored.height == 6
+        assert lamina("predict", model, traffic, "--out", "next.csv", "--level", "80") == 0
+        written = pl.read_csv(tmp_path / "next.csv")
+        assert written["Forecaster"].to_list() == pytest.approx(stored["Forecaster"].to_list())
+        assert lamina("predict", model, "--json", "--horizon", 2) == 0
+        rows = json.loads(lamina.out)
+        assert [row["Forecaster"] for row in rows] == pytest.approx(stored["Forecaster"].to_list()[:2])
+        assert "horizon" in lamina.refuses("predict", model, "--horizon", 7)
+        assert "numbers divided by commas" in lamina.refuses("predict", model, "--level", "eighty")
+
+    def test_a_damaged_model_is_refused(self, lamina: Shell, model: Path) -> None:
+        weights = model / "weights.safetensors"
+        content = weights.read_bytes()
+        weights.write_bytes(content[:-4])
+        assert "model is damaged: weights.safetensors" in lamina.refuses("predict", model)
+        weights.unlink()
+        assert "weights.safetensors is missing" in lamina.refuses("predict", model)
+        weights.write_bytes(content)
+        (model / "config.json").write_text("{")
+        assert "config.json" in lamina.refuses("predict", model)
+
+    def test_a_newer_schema_is_refused(self, lamina: Shell, model: Path) -> None:
+        config = json.loads((model / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps({**config, "schema": 99}))
+        said = lamina.refuses("predict", model)
+        assert "schema 99" in said
+        assert "Install a newer Lamina" in said
+
+    def test_no_model_is_refused(self, lamina: Shell, tmp_path: Path) -> None:
+        assert "is no directory" in lamina.refuses("predict", "nowhere")
+        assert "has none" in lamina.refuses("predict", tmp_path)
+
+
+def test_train_says_json(lamina: Shell, traffic: Path) -> None:
+    code = lamina(
+        *("train", traffic, "--time", "when", "--target", "cars", "--horizon", 6, "--json"),
+        *("--max-steps", 5, "--hidden", 4, "--threads", 1, "--out", "model"),
+    )
+    assert code == 0
+    told = json.loads(lamina.out)
+    assert told["model"] == "model"
+    assert told["outcome"] == "complete"
+
+
+def test_describe(lamina: Shell, tmp_path: Path) -> None:
+    values = [1.0] * 10 + [None] * 3 + [3.0] * (HOURS - 13)
+    path = hourly(tmp_path / "holes.csv", cars=values)
+    options = ("--time", "when", "--target", "cars")
+    assert lamina("describe", path, *options) == 0
+    assert "240 rows · 1 series · step 1h · seasons 24, 168 · 3 missing" in lamina.out
+    assert lamina("describe", path, *options, "--json") == 0
+    facts = json.loads(lamina.out)
+    assert (facts["rows"], facts["missing"], facts["columns"]["cars"]["max"]) == (240, 3, 3.0)
+
+
+def test_data_list_names_every_known_set(lamina: Shell) -> None:
+    assert lamina("data", "list", "--json") == 0
+    assert [row["name"] for row in json.loads(lamina.out)] == list(SOURCES)
+    assert lamina("data", "list") == 0
+    for name in SOURCES:
+        assert name in lamina.out
+
+
+def test_data_path_prints_files_that_are_there(lamina: Shell) -> None:
+    assert lamina("data", "path", "JapaneseVowels") == 0
+    files = [Path(line) for line in lamina.out.splitlines()]
+    assert len(files) == 2
+    assert all(file.is_file() for file in files)
+
+
+def test_data_path_of_what_is_not_here(lamina: Shell, tmp_path: Path) -> None:
+    assert "did you mean 'ETTh1'?" in lamina.refuses("data", "path", "ETTh")
+    assert "--data-folder" in lamina.refuses("data", "path", "ETTh1")
+    assert "does not hold it" in lamina.refuses("data", "path", "ETTh1", "--data-folder", tmp_path)
+
+
+def test_report_needs_a_study(lamina: Shell, tmp_path: Path) -> None:
+    assert "study.json cannot be read" in lamina.refuses("report", tmp_path)
+    (tmp_path / "study.json").write_text('{"schema": 99}')
+    assert "Install a newer Lamina" in lamina.refuses("report", tmp_path)
+
+
+def test_ctrl_c_ends_with_130(lamina: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(*words: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lamina.data.series.read_series", pressed)
+    assert lamina("describe", "traffic.csv") == 130
+
+
+def test_help_answers_at_once() -> None:
+    """The bar is 0.4 s on an idle machine; a busy one gets some more."""
+    import time
+
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "lamina.cli", "--help"], capture_output=True, check=True)
+    assert time.perf_counter() - began < 2.0
