@@ -50,7 +50,8 @@ def test_the_effect_on_the_test_part_has_the_answers_sign(
     assert (found.answer, found.chosen) == (int(better), ids[better])
     assert found.test_effect == pytest.approx(effect, abs=0.01)
     assert found.test_interval is not None
-    assert found.test_interval[0] <= found.test_effect <= found.test_interval[1]
+    low, high = found.test_interval
+    assert low < effect < high
     unread = verdict(bench, decision, ids, {}, set())
     assert (unread.test_effect, unread.test_interval) == (None, None)
     nowhere = {name: [np.full_like(row, np.nan) for row in errors["1"]] for name in ids.values()}
