@@ -15,6 +15,7 @@ from lamina.study.ladder import MOST_SEEDS, SHARES, Climb, Pace
 from lamina.study.run import Quiet
 from lamina.study.space import Ladder
 from lamina.study.trials import Trials
+from lamina.study.workers import Here
 
 BETTER_WITH_TWO = {"lstm-1-forward": 1.0, "lstm-2-forward": 0.8, "lstm-3-forward": 0.8}
 
@@ -52,6 +53,7 @@ def climb(
         bench,
         Trials(folder, seed=0, higher_is_better=False),
         Budget(budget_s, shares=shares),
+        Here(bench),
         questions=questions,
         depths=depths,
         seed=0,
@@ -176,7 +178,7 @@ def test_a_question_with_one_arm_that_trains_is_left_open(fake: Callable[..., An
     ear = Ear()
     findings = climb(fake(collapses=("lstm-2-forward", "lstm-3-forward")), tmp_path, listener=ear).findings
     assert "depth" not in findings.decisions
-    assert "not enough runs that trained" in findings.unanswered["depth"]
+    assert "fewer than two of the designs trained" in findings.unanswered["depth"]
     assert ear.answers["depth"] == findings.unanswered["depth"]
     assert findings.winner is not None
     assert findings.winner.id == "lstm-1-forward"

@@ -241,7 +241,7 @@ def test_designs_that_collapse_stay_in_the_record(fake: Callable[..., Any], tmp_
     assert {entry.reason for entry in record.candidates} == {"loss is NaN"}
     assert record.best is None
     assert record.questions[0].status == "undecided"
-    assert "not enough runs that trained" in record.questions[0].sentence
+    assert "fewer than two of the designs trained" in record.questions[0].sentence
     assert not (tmp_path / "out" / "best").exists()
 
 

@@ -25,6 +25,7 @@ from lamina.estimators.saving import SavedModel, load_weights
 from lamina.estimators.stored_table import stored_table, table_fields, table_tensors
 from lamina.metrics import mase_scale
 from lamina.nn.stack import StackConfig
+from lamina.nn.transformer import TransformerConfig
 from lamina.tasks.base import BodyConfig
 from lamina.tasks.forecast import (
     QUANTILES,
@@ -78,7 +79,8 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
 
     >>> import numpy as np, polars as pl
     >>> frame = pl.DataFrame({"y": np.sin(np.arange(200) / 4)})
-    >>> model = Forecaster(horizon=3, training=TrainingConfig(max_steps=20)).fit(frame)
+    >>> small = StackConfig(hidden_sizes=(4,))
+    >>> model = Forecaster(horizon=3, stack=small, training=TrainingConfig(max_steps=20)).fit(frame)
     >>> model.predict(level=[80]).columns
     ['unique_id', 'ds', 'Forecaster', 'Forecaster-lo-80', 'Forecaster-hi-80']
     """
@@ -172,7 +174,10 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         callbacks: Sequence[Callback] = (),
         checkpoint: Path | None = None,
     ) -> Self:
-        """Train on a table whose parts are already cut; rows after ``cuts.validation_end`` are not read."""
+        """Train on a table whose parts are already cut.
+
+        Of rows after ``cuts.validation_end`` only one thing is read: whether values are missing.
+        """
         self.config_ = self._resolve(table, cuts)
         self._remember({}, "polars")
         self.notes_ = table.notes
@@ -234,7 +239,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
             horizon=self.horizon,
             input_size=input_size,
             segment=segment,
-            width=body.hidden_sizes[0] if isinstance(body, StackConfig) else body.size,
+            width=_width(body),
             highway=self.highway,  # type: ignore[arg-type]  # checked by the configuration
             attention=self.attention,
             quantiles=tuple(self.quantiles),
@@ -426,8 +431,11 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         Returns:
             unique_id, ds, cutoff (the last row seen), y, Forecaster, and the bounds asked for.
         """
+        step = self.horizon if step_size is None else step_size
+        for name, value in (("n_windows", n_windows), ("step_size", step)):
+            if value < 1:
+                raise ConfigError(f"{name} is at least 1, but is {value}. Use for example {name}=5.")
         table = self._read(df) if hasattr(self, "network_") else read_series(df)
-        step = step_size or self.horizon
         parts = []
         for first in range(n_windows) if refit else [0]:
             last = n_windows - 1 - first  # windows that follow this one
@@ -527,6 +535,15 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         model.network_ = ForecastNetwork(model.config_, model.inputs_, model._body())
         load_weights(model.network_, saved.weights, where)
         return model
+
+
+def _width(body: BodyConfig) -> int:
+    """Features of a segment: as many as the body has units."""
+    if isinstance(body, StackConfig):
+        return body.hidden_sizes[0]
+    if isinstance(body, TransformerConfig):
+        return body.size
+    raise ConfigError(f"stack is a StackConfig or a TransformerConfig, but is {body!r}")
 
 
 def _targets(windows: Windows) -> Array:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from lamina.study.budget import Budget, Stage
 from lamina.study.decide import Arm, Decision, Question, decide
 from lamina.study.space import Design, Ladder, arms
 from lamina.study.trials import FIRST, Trials
+from lamina.study.workers import Workers
 
 SHARES = {
     "baselines": 12.0,
@@ -107,6 +109,7 @@ class Climb:
         bench: the task.
         trials: where runs are kept.
         budget: the clock, with ``SHARES`` of the stages that will be begun.
+        workers: where runs happen.
         questions: in order.
         depths: rungs of the depth question.
         seed: of the study.
@@ -123,6 +126,7 @@ class Climb:
         bench: Bench,
         trials: Trials,
         budget: Budget,
+        workers: Workers,
         *,
         questions: tuple[Ladder, ...],
         depths: tuple[int, ...],
@@ -132,6 +136,7 @@ class Climb:
         pace: Pace | None = None,
     ) -> None:
         self._bench, self._trials, self._budget, self._listener = bench, trials, budget, listener
+        self._workers = workers
         self._questions, self._depths, self._seed, self._rope = questions, depths, seed, rope
         self._higher = bench.metric.direction == "higher"
         self.findings = Findings(winner=bench.base, pace=pace)
@@ -153,7 +158,7 @@ class Climb:
         _, deep_step = self._probe(replace(self._bench.base, layers=DEEP))
         layer = max(0.0, (deep_step - step) / (DEEP - 1))
         planned = self._planned_layers()
-        seconds = 0.9 * self._budget.left_s * (1 - SHARES["finish"] / 100)
+        seconds = 0.9 * self._workers.count * self._budget.left_s * (1 - SHARES["finish"] / 100)
         for trials, seeds in PLANS:
             per_arm = seconds / (trials + seeds) - fixed * len(planned)
             steps = int(per_arm / sum(step + layer * (layers - 1) for layers in planned))
@@ -171,7 +176,7 @@ class Climb:
     def _probe(self, design: Design) -> tuple[float, float]:
         """Seconds of a run that do not depend on its steps, and seconds of a step."""
         short, long = (
-            self._bench.train(
+            self._workers.train(
                 design,
                 Settings(**FIRST),
                 seed=self._seed,
@@ -199,21 +204,22 @@ class Climb:
             max(0, pace.trials - len(s.search)) + max(0, pace.seeds - len(s.repeats))
             for s in standings.values()
         )
+        if self._least_s(standings) > max(1.5 * stage.left_s, 1.0):
+            self._leave_open(question, "the budget ended before it")
+            return
         done = 0
         # A round is for all arms or for none, so that every arm gets the same.
         for number in range(pace.trials):
             waiting = [s for s in standings.values() if number >= len(s.search)]
             if number > 0 and self._expected_s(waiting) > stage.left_s:
                 break
-            for standing in waiting:
-                standing.search.append(self._search(standing.design, number))
+            for _ in self._workers.each([partial(self._search, s, number) for s in waiting]):
                 self._listener.advance(done := done + 1, total)
         for number in range(pace.seeds):
             waiting = [s for s in standings.values() if number >= len(s.repeats)]
             if number > 1 and self._expected_s(waiting) > stage.left_s:
                 break
-            for standing in waiting:
-                self._repeat(standing)
+            for _ in self._workers.each([partial(self._repeat, s) for s in waiting]):
                 self._listener.advance(done := done + 1, total)
         self._decide(question, standings, stage)
 
@@ -223,44 +229,47 @@ class Climb:
     def _expected_s(self, standings: list[Standing]) -> float:
         """Seconds of one more run of each, from those it had."""
         spent = [[run.seconds for run in (*s.search, *s.repeats)] for s in standings]
-        return sum(float(np.mean(seconds)) for seconds in spent if seconds)
+        return sum(float(np.mean(seconds)) for seconds in spent if seconds) / self._workers.count
+
+    def _least_s(self, standings: dict[str, Standing]) -> float:
+        """Seconds of one trial and two seeds of every new arm, at the mean cost of all runs so far."""
+        known = [run.seconds for s in self.findings.standings.values() for run in (*s.search, *s.repeats)]
+        new = sum(not standing.search for standing in standings.values())
+        return 3 * new * float(np.mean(known)) / self._workers.count if known else 0.0
+
+    def _leave_open(self, question: str, reason: str) -> None:
+        self.findings.unanswered[question] = reason
+        self._listener.answer(question, f"Not answered: {reason}.")
 
     def _guard_s(self) -> float:
         """No single run may eat more than a third of what is left."""
         return max(1.0, self._budget.left_s / 3)
 
-    def _search(self, design: Design, number: int) -> Run:
-        pace = self.findings.pace
-        assert pace is not None
-
+    def _search(self, standing: Standing, number: int) -> None:
         def train(settings: Settings) -> Run:
-            return self._bench.train(
-                design,
-                settings,
-                seed=self._seed + number,
-                max_steps=pace.max_steps,
-                max_seconds=self._guard_s(),
-            )
+            return self._train(standing.design, settings, seed=self._seed + number)
 
-        return self._trials.search(design, number, train)
+        standing.search.append(self._trials.search(standing.design, number, train))
 
     def _repeat(self, standing: Standing) -> None:
-        pace = self.findings.pace
-        assert pace is not None
         settings = standing.settings(higher_is_better=self._higher)
         seed = self._seed + 1000 + len(standing.repeats)  # fresh: no trial of a search has it
 
         def train(folder: Path) -> Run:
-            return self._bench.train(
-                standing.design,
-                settings,
-                seed=seed,
-                max_steps=pace.max_steps,
-                max_seconds=self._guard_s(),
-                keep=folder,
-            )
+            return self._train(standing.design, settings, seed=seed, keep=folder)
 
         standing.repeats.append(self._trials.repeat(standing.design, seed, train))
+
+    def _train(self, design: Design, settings: Settings, *, seed: int, keep: Path | None = None) -> Run:
+        assert self.findings.pace is not None
+        return self._workers.train(
+            design,
+            settings,
+            seed=seed,
+            max_steps=self.findings.pace.max_steps,
+            max_seconds=self._guard_s(),
+            keep=keep,
+        )
 
     def _decide(self, question: Ladder, standings: dict[str, Standing], stage: Stage) -> None:
         findings = self.findings
@@ -271,12 +280,10 @@ class Climb:
             if cost > stage.left_s or len(contested[0].repeats) + MORE_SEEDS > MOST_SEEDS:
                 break
             for _ in range(MORE_SEEDS):
-                for standing in contested:
-                    self._repeat(standing)
+                list(self._workers.each([partial(self._repeat, standing) for standing in contested]))
             decision = self._decision(question, standings)
         if decision is None:
-            findings.unanswered[question] = "not enough runs that trained; a larger budget would tell"
-            self._listener.answer(question, findings.unanswered[question])
+            self._leave_open(question, "fewer than two of the designs trained")
             return
         findings.decisions[question] = decision
         findings.winner = findings.compared[question][decision.answer]

@@ -63,7 +63,8 @@ class Design:
     @property
     def _directions(self) -> tuple[Literal["forward", "both"], ...]:
         if self.direction == "both-forward":
-            return ("both",) * (self.layers - 1) + ("forward",)
+            below: tuple[Literal["forward", "both"], ...] = ("both",) * (self.layers - 1)
+            return (*below, "forward")
         return (self.direction,) * self.layers
 
 
