@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -122,6 +123,15 @@ def check(configuration: Configuration, *, unit: str, dtype: torch.dtype) -> Non
         assert error(actual, expected) <= GRADIENTS[dtype], configuration
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Teams spin where they wait, which a busy machine pays for; what they compute is tested above."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 # in the last one threads share the hidden units, since the rows are too few to go round
 SHAPES = [
     (1, 1, 1, 1),
@@ -154,7 +164,12 @@ def test_unit_equals_reference(cell: str, unit: str, dtype: torch.dtype) -> None
         check(varied, unit=unit, dtype=dtype)
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.usefixtures("one_thread")
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     configuration=st.builds(
         Configuration,
@@ -306,3 +321,40 @@ def test_kernels_use_the_threads_of_torch() -> None:
         pytest.skip("torch is not built as it is on Linux")
     assert kernels.join_team(library)
     assert not kernels.join_team("/no/such/library.so")
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_operator_passes_opcheck(cell: str) -> None:
+    call = Configuration(cell, 5, 6, 3, 4, ragged=True, masked=True, zoneout="masks").call()
+    weights, c0 = call.weights, call.state[1] if len(call.state) > 1 else None
+    x = call.x.detach().nan_to_num(0).requires_grad_()
+    slots = [x, call.state[0], c0, weights.w, weights.r, weights.b, weights.c, *weights.extra.values()]
+    tensors, present = [t for t in slots if t is not None], [t is not None for t in slots]
+    assert isinstance(call.zoneout, ZoneoutMasks)
+    masks = [call.lengths, call.recurrent_mask, *call.zoneout.keep]
+    options = {
+        "present": present,
+        "cell": cell,
+        "unit": UNITS[0],
+        "reverse": True,
+        "rates": [0.0] * len(call.state),
+        "training": True,
+    }
+    outcome = torch.library.opcheck(torch.ops.lamina.scan.default, (tensors, masks), options)
+    assert set(outcome.values()) == {"SUCCESS"}
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_compiled_scan_is_one_graph(cell: str) -> None:
+    call = Configuration(cell, 4, 6, 3, 5).call(torch.float32)
+    backend = native.Native()
+
+    def run(x: Tensor) -> Tensor:
+        y: Tensor = backend.run(Call(call.cell, x * 2, call.state, call.weights))[0]
+        return y.sin()
+
+    compiled = torch.compile(run, fullgraph=True, backend="aot_eager")
+    expected, actual = run(call.x), compiled(call.x)
+    torch.testing.assert_close(actual, expected)
+    wanted, found = (torch.autograd.grad(y.sum(), (call.x, call.weights.r)) for y in (expected, actual))
+    torch.testing.assert_close(found, wanted)

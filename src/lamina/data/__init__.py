@@ -1,0 +1,1 @@
+"""What comes in: series, labelled sequences, windows and batches."""

@@ -1,4 +1,4 @@
-"""What an estimator chooses where the user left it open. Every choice can be read off the fitted estimator."""
+"""What an estimator chooses where the user left it open; the fitted estimator tells every choice."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -181,6 +182,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         self.config_ = self._resolve(table, cuts)
         self._remember({}, "polars")
         self.notes_ = table.notes
+        _refuse_constant(table, cuts)
         windows, padded = training_examples(
             table, cuts, input_size=self.config_.input_size, horizon=self.horizon
         )
@@ -535,6 +537,17 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         model.network_ = ForecastNetwork(model.config_, model.inputs_, model._body())
         load_weights(model.network_, saved.weights, where)
         return model
+
+
+def _refuse_constant(table: SeriesTable, cuts: Cuts) -> None:
+    training = np.where(cuts.train_mask(table), table.y, np.nan)
+    for start, end in pairwise(table.starts):
+        seen = training[start:end][~np.isnan(training[start:end])]
+        if len(seen) and seen.min() < seen.max():
+            return
+    raise DataError(
+        f"{table.target} is constant in training: there is nothing to learn. Choose another target."
+    )
 
 
 def _width(body: BodyConfig) -> int:

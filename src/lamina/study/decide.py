@@ -517,7 +517,7 @@ def _trivial(facts: _Facts) -> str:
     one = facts.shown
     if facts.status == "undecided":
         return (
-            f"not shown: nothing is shown to beat {one.a}; {one.b} is {_size(one)} ({_evidence(one)}); "
+            f"no: nothing is shown to beat {one.a}; {one.b} is {_size(one)} ({_evidence(one)}); "
             f"{_would_change(facts)}."
         )
     if facts.earlier:

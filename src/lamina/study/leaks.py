@@ -177,7 +177,7 @@ def _tells_more_than_today(column: Array, today: Array, later: Array) -> bool:
 def _shifted(table: SeriesTable, lag: int) -> Array:
     """(rows,) the target ``lag`` steps later in the same series, NaN beyond its end."""
     later = np.full(table.rows, np.nan)
-    later[: table.rows - lag] = table.y[lag:]
+    later[: max(0, table.rows - lag)] = table.y[lag:]
     ends = np.repeat(table.starts[1:], table.lengths)
     later[np.arange(table.rows) + lag >= ends] = np.nan
     return later

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Literal, get_args
 
 from lamina.errors import ConfigError, did_you_mean
@@ -12,6 +13,7 @@ from lamina.tasks.base import BodyConfig
 
 Ladder = Literal["depth", "direction", "cell", "attention", "transformer"]
 Direction = Literal["forward", "both", "both-forward"]
+BOTH: Literal["both"] = "both"
 QUESTIONS: tuple[Ladder, ...] = get_args(Ladder)
 
 
@@ -63,9 +65,8 @@ class Design:
     @property
     def _directions(self) -> tuple[Literal["forward", "both"], ...]:
         if self.direction == "both-forward":
-            below: tuple[Literal["forward", "both"], ...] = ("both",) * (self.layers - 1)
-            return (*below, "forward")
-        return (self.direction,) * self.layers
+            return (*repeat(BOTH, self.layers - 1), "forward")
+        return tuple(repeat(self.direction, self.layers))
 
 
 def arms(question: Ladder, winner: Design, *, depths: tuple[int, ...]) -> dict[str, Design]:

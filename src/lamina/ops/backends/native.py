@@ -6,11 +6,11 @@ the kernels fill, and hands their addresses over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -18,11 +18,18 @@ from typing_extensions import override
 
 import lamina.ops._native as kernels
 from lamina.errors import BackendError
-from lamina.ops.call import Backend, Call, Weights, ZoneoutMasks, ZoneoutRates
-from lamina.ops.cells import GRU, LSTM, Cell, LayerNormGRU, LayerNormLSTM, Relu, State, Tanh
+from lamina.ops.call import Backend, Call, ZoneoutMasks, ZoneoutRates
+from lamina.ops.cells import CELLS, GRU, LSTM, Cell, LayerNormGRU, LayerNormLSTM, Relu, State, Tanh
 
 _CELLS: tuple[type[Cell], ...] = (Tanh, Relu, LSTM, GRU, LayerNormLSTM, LayerNormGRU)
 """In the order of ``enum class Cell`` in csrc/problem.h."""
+
+_WORTH_A_TEAM = 1_000_000
+"""Products in a forward pass from which threads share the work: about 20 us of one core, while another that
+is busy elsewhere may keep the team waiting for milliseconds."""
+
+Tensors = Sequence[Tensor | None]
+"""x, h0, c0, w, r, b, c and the cell's extra parameters in its order; c0, b and c may be None."""
 
 _PROBLEMS = {torch.float32: kernels.ProblemFloat32, torch.float64: kernels.ProblemFloat64}
 
@@ -48,23 +55,45 @@ class Native(Backend):
             f"it computes in float32 and float64, and x is {dtype}": dtype not in _PROBLEMS,
             "x, state and weights must share one dtype, without autocast": mixed,
             "it gives no gradient of the recurrent mask": mask is not None and mask.requires_grad,
-            "torch.compile cannot look into it": torch.compiler.is_compiling(),
         }
         return next((reason for reason, applies in refusals.items() if applies), None)
 
     @override
     def run(self, call: Call) -> tuple[Tensor, State]:
-        threads = torch.get_num_threads() if _team_joined() else 1
-        plan = _Plan.of(call, self.unit, threads)
-        if not call.needs_grad:
-            y, final, _ = _forward(plan, call.x, call.state, call.weights, training=False)
-            return y, final
         weights, (h0, *memory) = call.weights, call.state
         c0 = memory[0] if memory else None
-        extra = (weights.extra[name] for name in call.cell.extra)
-        tensors = (call.x, h0, c0, weights.w, weights.r, weights.b, weights.c, *extra)
-        y, *state = _Scan.apply(plan, *tensors)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        return y, tuple(state)
+        extra = [weights.extra[name] for name in call.cell.extra]
+        tensors = [call.x, h0, c0, weights.w, weights.r, weights.b, weights.c, *extra]
+        keep, rates = _zoneout(call)
+        masks = [call.lengths, call.recurrent_mask, *keep]
+        options = _Options(cell=call.cell.name, unit=self.unit, reverse=call.reverse, rates=rates)
+        if torch.compiler.is_compiling():
+            given, present = [t for t in tensors if t is not None], [t is not None for t in tensors]
+            y, hn, cn, _ = _scan_operator(given, masks, **options, present=present, training=call.needs_grad)
+            return y, (hn,) if c0 is None else (hn, cn)
+        plan = _Plan.of(tensors, masks, options)
+        if call.needs_grad:
+            y, *final = _Scan.apply(plan, *tensors)  # type: ignore[no-untyped-call]  # torch's own
+        else:
+            y, final, _ = _forward(plan, tensors, training=False)
+        return y, tuple(final)
+
+
+class _Options(TypedDict):
+    """What is no tensor in a call. Masks go beside: lengths, recurrent mask, zoneout of each state."""
+
+    cell: str
+    unit: str
+    reverse: bool
+    rates: Sequence[float]
+
+
+def _zoneout(call: Call) -> tuple[list[Tensor | None], list[float]]:
+    """Masks and rates of each state; None and 0 where there is no zoneout."""
+    states = len(call.cell.states)
+    masks = call.zoneout.keep if isinstance(call.zoneout, ZoneoutMasks) else (None,) * states
+    rates = call.zoneout.rates if isinstance(call.zoneout, ZoneoutRates) else (0.0,) * states
+    return list(masks), list(rates)
 
 
 @cache
@@ -89,19 +118,27 @@ class _Plan:
     rates: tuple[float, ...]
 
     @classmethod
-    def of(cls, call: Call, unit: str, threads: int) -> _Plan:
-        nothing = (None,) * len(call.cell.states)
-        zoneout = call.zoneout
+    def of(cls, tensors: Tensors, masks: Tensors, options: _Options, blocks: int | None = None) -> _Plan:
+        """Decide how many blocks of rows to make, unless backward must do as forward did."""
+        x, _, _, w, r, *_ = tensors
+        assert x is not None
+        assert w is not None
+        assert r is not None
+        batch, time, _ = x.shape
+        products = batch * time * (w.numel() + r.numel())
+        threads = torch.get_num_threads() if products >= _WORTH_A_TEAM and _team_joined() else 1
+        lengths, recurrent_mask, *keep = masks
         return cls(
-            cell=call.cell,
-            unit=unit,
+            cell=CELLS[options["cell"]],
+            unit=options["unit"],
             threads=threads,
-            blocks=kernels.count_blocks(call.x.shape[0], threads),
-            reverse=call.reverse,
-            lengths=_contiguous(call.lengths),
-            recurrent_mask=_contiguous(call.recurrent_mask),
-            keep=tuple(map(_contiguous, zoneout.keep)) if isinstance(zoneout, ZoneoutMasks) else nothing,
-            rates=zoneout.rates if isinstance(zoneout, ZoneoutRates) else (0.0,) * len(nothing),
+            blocks=kernels.count_blocks(batch, threads) if blocks is None else blocks,
+            reverse=options["reverse"],
+            # a copy: backward would read out of bounds if the caller's lengths had grown since forward
+            lengths=None if lengths is None else lengths.clone(memory_format=torch.contiguous_format),
+            recurrent_mask=_contiguous(recurrent_mask),
+            keep=tuple(map(_contiguous, keep)),
+            rates=tuple(options["rates"]),
         )
 
     def run(self, work: Any, problem: Any) -> None:
@@ -116,67 +153,69 @@ def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
-def _problem(plan: _Plan, x: Tensor, state: State, weights: Weights) -> Any:
+def _problem(plan: _Plan, tensors: Tensors) -> Any:
     """Describe a call to the kernels; every tensor must be contiguous and outlive the description."""
+    x, h0, c0, w, r, b, c, *extra = tensors
+    assert x is not None
+    assert r is not None
     problem = _PROBLEMS[x.dtype]()
     problem.cell = _CELLS.index(plan.cell)
     problem.batch, problem.time, problem.features = x.shape
-    problem.hidden = weights.r.shape[1]
+    problem.hidden = r.shape[1]
     problem.reverse = plan.reverse
-    problem.lengths = _address(plan.lengths)
-    problem.x, problem.w, problem.r = x.data_ptr(), weights.w.data_ptr(), weights.r.data_ptr()
-    problem.b, problem.c = _address(weights.b), _address(weights.c)
-    for i, name in enumerate(plan.cell.extra):
-        problem.set_extra(i, weights.extra[name].data_ptr())
-    problem.recurrent_mask = _address(plan.recurrent_mask)
-    problem.h0, problem.keep_h, problem.rate_h = state[0].data_ptr(), _address(plan.keep[0]), plan.rates[0]
-    if len(state) > 1:
-        problem.c0, problem.keep_c, problem.rate_c = (
-            state[1].data_ptr(),
-            _address(plan.keep[1]),
-            plan.rates[1],
-        )
+    problem.lengths, problem.recurrent_mask = _address(plan.lengths), _address(plan.recurrent_mask)
+    problem.x, problem.h0, problem.c0 = _address(x), _address(h0), _address(c0)
+    problem.w, problem.r, problem.b, problem.c = _address(w), _address(r), _address(b), _address(c)
+    problem.keep_h, problem.rate_h = _address(plan.keep[0]), plan.rates[0]
+    if c0 is not None:
+        problem.keep_c, problem.rate_c = _address(plan.keep[1]), plan.rates[1]
+    for i, tensor in enumerate(extra):
+        problem.set_extra(i, _address(tensor))
     return problem
 
 
-def _forward(
-    plan: _Plan, x: Tensor, state: State, weights: Weights, *, training: bool
-) -> tuple[Tensor, State, Tensor]:
+def _forward(plan: _Plan, tensors: Tensors, *, training: bool) -> tuple[Tensor, list[Tensor], Tensor]:
     """Return y, the final state, and what backward needs (empty unless training)."""
-    x, state, weights = _all_contiguous(x, state, weights)
+    tensors = tuple(map(_contiguous, tensors))
+    x, states = tensors[0], [t for t in tensors[1:3] if t is not None]
+    assert x is not None
     batch, time, _ = x.shape
-    problem = _problem(plan, x, state, weights)
+    problem = _problem(plan, tensors)
     problem.training = training
     y = x.new_empty(batch, time, problem.hidden)
-    final = tuple(map(torch.empty_like, state))
+    final = [torch.empty_like(state) for state in states]
     steps = batch * time if plan.lengths is None else int(plan.lengths.sum())
     saved = x.new_empty(steps * kernels.saved_width(problem, plan.unit) if training else 0)
-    problem.y, problem.hn, problem.saved = y.data_ptr(), final[0].data_ptr(), saved.data_ptr()
-    problem.cn = final[1].data_ptr() if len(final) > 1 else 0
+    problem.y, problem.hn, problem.saved = _address(y), _address(final[0]), _address(saved)
+    problem.cn = _address(final[1]) if len(final) > 1 else 0
     plan.run(kernels.forward, problem)
     return y, final, saved
 
 
-def _all_contiguous(x: Tensor, state: State, weights: Weights) -> tuple[Tensor, State, Weights]:
-    """Return the same numbers one after the other in memory; nothing is copied that lies so already."""
-    extra = {name: tensor.contiguous() for name, tensor in weights.extra.items()}
-    biases = _contiguous(weights.b), _contiguous(weights.c)
-    packed = Weights(weights.w.contiguous(), weights.r.contiguous(), *biases, extra)
-    return x.contiguous(), tuple(s.contiguous() for s in state), packed
+def _backward(
+    plan: _Plan, tensors: Tensors, y: Tensor, saved: Tensor, upstream: Tensors, *, wanted: Iterable[bool]
+) -> tuple[Tensor | None, ...]:
+    """Return the gradients of ``tensors`` that are wanted, from those of y and of the final state."""
+    tensors, upstream = tuple(map(_contiguous, tensors)), tuple(map(_contiguous, upstream))
+    problem = _problem(plan, tensors)
+    problem.y, problem.saved = _address(y), _address(saved)
+    problem.dy, problem.dhn, problem.dcn = map(_address, upstream)
+    gradients = _gradients_wanted(tensors, wanted)
+    dx, dh0, dc0, dw, dr, db, dc, *dextra = map(_address, gradients)
+    problem.dx, problem.dh0, problem.dc0 = dx, dh0, dc0
+    problem.dw, problem.dr, problem.db, problem.dc = dw, dr, db, dc
+    for i, address in enumerate(dextra):
+        problem.set_dextra(i, address)
+    plan.run(kernels.backward, problem)
+    return gradients
 
 
 class _Scan(torch.autograd.Function):
-    """A scan with its gradient.
-
-    Its tensors are x, h0, c0, w, r, b, c and the cell's extra ones in order; c0, b and c may be None.
-    """
+    """A scan with its gradient, at the least cost a call: what runs in eager mode."""
 
     @staticmethod
-    def forward(ctx: Any, plan: _Plan, *tensors: Any) -> tuple[Tensor, ...]:
-        x, h0, c0, w, r, b, c, *extra = tensors
-        state = (h0,) if c0 is None else (h0, c0)
-        weights = Weights(w, r, b, c, dict(zip(plan.cell.extra, extra, strict=True)))
-        y, final, saved = _forward(plan, x, state, weights, training=True)
+    def forward(ctx: Any, plan: _Plan, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+        y, final, saved = _forward(plan, tensors, training=True)
         ctx.plan = plan
         ctx.save_for_backward(y, saved, *tensors)
         ctx.set_materialize_grads(False)
@@ -191,26 +230,8 @@ class _Scan(torch.autograd.Function):
                 "the native kernels have no second derivative, and create_graph=True asks for one. "
                 "Use backend='reference'."
             )
-        plan: _Plan = ctx.plan
-        y, saved, x, h0, c0, w, r, b, c, *extra = ctx.saved_tensors
-        x, state, weights = _all_contiguous(
-            x,
-            (h0,) if c0 is None else (h0, c0),
-            Weights(w, r, b, c, dict(zip(plan.cell.extra, extra, strict=True))),
-        )
-        problem = _problem(plan, x, state, weights)
-        dy, dhn, dcn = map(_contiguous, (dy, dhn, dcn))
-        problem.y, problem.saved = y.data_ptr(), saved.data_ptr()
-        problem.dy, problem.dhn, problem.dcn = _address(dy), _address(dhn), _address(dcn)
-        gradients = _gradients_wanted(ctx.saved_tensors[2:], ctx.needs_input_grad[1:])
-        dx, dh0, dc0, dw, dr, db, dc, *dextra = gradients
-        problem.dx, problem.dh0, problem.dc0 = _address(dx), _address(dh0), _address(dc0)
-        problem.dw, problem.dr = _address(dw), _address(dr)
-        problem.db, problem.dc = _address(db), _address(dc)
-        for i, gradient in enumerate(dextra):
-            problem.set_dextra(i, _address(gradient))
-        plan.run(kernels.backward, problem)
-        return None, *gradients
+        y, saved, *tensors = ctx.saved_tensors
+        return None, *_backward(ctx.plan, tensors, y, saved, (dy, dhn, dcn), wanted=ctx.needs_input_grad[1:])
 
 
 def _gradients_wanted(tensors: Iterable[Tensor | None], wanted: Iterable[bool]) -> tuple[Tensor | None, ...]:
@@ -219,3 +240,138 @@ def _gradients_wanted(tensors: Iterable[Tensor | None], wanted: Iterable[bool]) 
         torch.empty(tensor.shape, dtype=tensor.dtype) if want and tensor is not None else None
         for tensor, want in zip(tensors, wanted, strict=True)
     )
+
+
+# What torch.compile and torch.export see in place of the above: one operator that they do not look into,
+# and the operator that is its gradient. They cost some 20 us a call more. Autograd passes by a list that
+# holds a None, so the tensors that are absent are left out and ``present`` says which.
+_OPTIONS = "Tensor?[] masks, *, str cell, str unit, bool reverse, float[] rates, bool[] present"
+
+
+@torch.library.custom_op(
+    "lamina::scan",
+    mutates_args=(),
+    schema=f"(Tensor[] given, {_OPTIONS}, bool training) -> (Tensor, Tensor, Tensor, Tensor)",
+)
+def _scan_operator(
+    given: Sequence[Tensor],
+    masks: Tensors,
+    *,
+    cell: str,
+    unit: str,
+    reverse: bool,
+    rates: Sequence[float],
+    present: Sequence[bool],
+    training: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    x, tensors = given[0], _with_absent(given, present)
+    plan = _Plan.of(tensors, masks, _Options(cell=cell, unit=unit, reverse=reverse, rates=rates))
+    y, final, valid = _forward(plan, tensors, training=training)
+    r = tensors[4]
+    assert r is not None
+    saved = x.new_zeros(_saved_room(x, r, cell, unit, training=training))
+    if training:  # its size must not hang on lengths, nor backward on the number of threads it finds
+        saved[0] = plan.blocks
+        saved[1 : 1 + valid.numel()] = valid
+    return y, final[0], final[1] if len(final) > 1 else x.new_empty(0), saved
+
+
+def _with_absent(given: Sequence[Tensor], present: Sequence[bool]) -> Tensors:
+    rest = iter(given)
+    slots = [next(rest) if there else None for there in present]
+    return slots
+
+
+def _saved_room(x: Tensor, r: Tensor, cell: str, unit: str, *, training: bool) -> int:
+    problem = _PROBLEMS[x.dtype]()
+    problem.cell, problem.hidden = _CELLS.index(CELLS[cell]), r.shape[1]
+    width: int = kernels.saved_width(problem, unit)
+    return 1 + x.shape[0] * x.shape[1] * width if training else 0
+
+
+@_scan_operator.register_fake
+def _(
+    given: Sequence[Tensor],
+    masks: Tensors,  # noqa: ARG001  # the names are the schema's
+    *,
+    cell: str,
+    unit: str,
+    reverse: bool,  # noqa: ARG001
+    rates: Sequence[float],  # noqa: ARG001
+    present: Sequence[bool],
+    training: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    x, h0, c0, _, r, *_ = _with_absent(given, present)
+    assert x is not None
+    assert h0 is not None
+    assert r is not None
+    y = x.new_empty(x.shape[0], x.shape[1], r.shape[1])
+    cn = x.new_empty(0) if c0 is None else x.new_empty(c0.shape)
+    return y, x.new_empty(h0.shape), cn, x.new_empty(_saved_room(x, r, cell, unit, training=training))
+
+
+@torch.library.custom_op(
+    "lamina::scan_backward",
+    mutates_args=(),
+    schema=f"(Tensor[] given, Tensor y, Tensor saved, Tensor?[] upstream, {_OPTIONS}) -> Tensor[]",
+)
+def _scan_backward_operator(
+    given: Sequence[Tensor],
+    y: Tensor,
+    saved: Tensor,
+    upstream: Tensors,
+    masks: Tensors,
+    *,
+    cell: str,
+    unit: str,
+    reverse: bool,
+    rates: Sequence[float],
+    present: Sequence[bool],
+) -> list[Tensor]:
+    options = _Options(cell=cell, unit=unit, reverse=reverse, rates=rates)
+    tensors = _with_absent(given, present)
+    plan = _Plan.of(tensors, masks, options, blocks=int(saved[0]))
+    found = _backward(plan, tensors, y, saved[1:], upstream, wanted=present)
+    return [gradient for gradient in found if gradient is not None]
+
+
+@_scan_backward_operator.register_fake
+def _(
+    given: Sequence[Tensor],
+    y: Tensor,  # noqa: ARG001  # the names are the schema's
+    saved: Tensor,  # noqa: ARG001
+    upstream: Tensors,  # noqa: ARG001
+    masks: Tensors,  # noqa: ARG001
+    *,
+    cell: str,  # noqa: ARG001
+    unit: str,  # noqa: ARG001
+    reverse: bool,  # noqa: ARG001
+    rates: Sequence[float],  # noqa: ARG001
+    present: Sequence[bool],  # noqa: ARG001
+) -> list[Tensor]:
+    return [tensor.new_empty(tensor.shape) for tensor in given]
+
+
+def _keep_for_backward(
+    ctx: Any,
+    inputs: tuple[list[Tensor], Tensors],
+    keyword_only_inputs: dict[str, Any],
+    output: tuple[Tensor, ...],
+) -> None:
+    given, masks = inputs
+    ctx.count, ctx.options = len(given), {k: v for k, v in keyword_only_inputs.items() if k != "training"}
+    ctx.save_for_backward(output[0], output[3], *given, *masks)
+
+
+def _scan_gradient(ctx: Any, *upstream: Tensor) -> tuple[list[Tensor], list[None] | None]:
+    y, saved, *rest = ctx.saved_tensors
+    given, masks = rest[: ctx.count], rest[ctx.count :]
+    dy, dhn, dcn, _ = upstream
+    two_states = len(ctx.options["rates"]) > 1
+    upstream_given = [dy, dhn, dcn if two_states else None]
+    gradients = _scan_backward_operator(given, y, saved, upstream_given, masks, **ctx.options)
+    # torch wants the shape of the input back, and takes a list of nothing but None for no list
+    return gradients, None if all(mask is None for mask in masks) else [None] * len(masks)
+
+
+_scan_operator.register_autograd(_scan_gradient, setup_context=_keep_for_backward)

@@ -83,9 +83,16 @@ struct NormalisedGates {
     return {r, z, G::tanh(input(s, 3, 2, u) + r * m), m};
   }
 
+  // Normalise the products, and keep the scale of each behind `blocks_and_memory` blocks.
+  static T* normalise_products(const ForwardStep<T>& s, Size products, Size blocks_and_memory) {
+    T* const statistics = s.blocks + blocks_and_memory * s.padded;
+    for (Size q = 0; q < kStatistics; ++q)
+      statistics[q] = q < products ? normalise(s, s.blocks + q * s.padded).scale : T(0);
+    return statistics;
+  }
+
   static void lstm(const ForwardStep<T>& s) {
-    T* const statistics = s.blocks + 9 * s.padded;
-    for (Size q = 0; q < 8; ++q) statistics[q] = normalise(s, s.blocks + q * s.padded).scale;
+    T* const statistics = normalise_products(s, 8, 9);
     T *const memory = s.temporary, *const o = memory + s.padded;
     for (Size u = 0; u < s.padded; u += L::count) {
       const Lstm gates = lstm_gates(s, u);
@@ -144,8 +151,7 @@ struct NormalisedGates {
   }
 
   static void gru(const ForwardStep<T>& s) {
-    T* const statistics = s.blocks + 6 * s.padded;
-    for (Size q = 0; q < 6; ++q) statistics[q] = normalise(s, s.blocks + q * s.padded).scale;
+    normalise_products(s, 6, 6);
     for (Size u = 0; u < s.padded; u += L::count) {
       const Gru gates = gru_gates(s, u);
       G::put_h(s, gates.n + gates.z * (L::load(s.h_old + u) - gates.n), u);
