@@ -179,7 +179,7 @@ def test_a_question_with_one_arm_that_trains_is_left_open(fake: Callable[..., An
     findings = climb(fake(collapses=("lstm-2-forward", "lstm-3-forward")), tmp_path, listener=ear).findings
     assert "depth" not in findings.decisions
     assert "fewer than two of the designs trained" in findings.unanswered["depth"]
-    assert ear.answers["depth"] == findings.unanswered["depth"]
+    assert ear.answers["depth"] == f"Not answered: {findings.unanswered['depth']}."
     assert findings.winner is not None
     assert findings.winner.id == "lstm-1-forward"
 
