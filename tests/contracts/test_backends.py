@@ -37,14 +37,16 @@ def make_call(
     batch, time, features, hidden = shape
     torch.manual_seed(0)
 
-    def draw(*size: int) -> Tensor:
-        return (torch.randn(size, dtype=dtype) * 0.5).requires_grad_()
+    def draw(*size: int, scale: float = 0.5) -> Tensor:
+        return (torch.randn(size, dtype=dtype) * scale).requires_grad_()
 
     kind = CELLS[cell]
     rows = len(kind.gates) * hidden
+    # Without a bound on its output, a relu recurrence grows above 1 / sqrt(hidden) and its rounding with it.
+    recurrent_scale = 0.5 * hidden**-0.5 if cell == "relu" else 0.5
     weights = Weights(
         draw(rows, features),
-        draw(rows, hidden),
+        draw(rows, hidden, scale=recurrent_scale),
         draw(rows) if "b" in biases else None,
         draw(rows) if "c" in biases else None,
         {name: draw(extra.rows, hidden) for name, extra in kind.extra.items()},

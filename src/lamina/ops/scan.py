@@ -41,7 +41,8 @@ def _native() -> Backend:
         import_module("lamina.ops._native")
     except ImportError as error:
         return Absent("native", f"not built: {error}; install a C++17 compiler, then reinstall lamina")
-    return Absent("native", "this build has no recurrent kernels")
+    native: Backend = import_module("lamina.ops.backends.native").Native()
+    return native
 
 
 BACKENDS: tuple[Backend, ...] = (_native(), Aten(), Reference())
