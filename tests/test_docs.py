@@ -16,7 +16,10 @@ import pytest
 import torch
 from pydantic import BaseModel
 
-from lamina.study import verdict
+from lamina.study import ladder, verdict
+from lamina.study.classify_bench import ClassifyBench
+from lamina.study.forecast_bench import MOST_WINDOWS, ForecastBench
+from lamina.study.trials import DROPOUTS, FIRST, RATES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -128,6 +131,23 @@ def test_schema_page_names_every_field_of_the_record_and_no_other() -> None:
         if issubclass(model, BaseModel) and model.__module__ == verdict.__name__ and model.model_fields
     }
     assert documented_fields() == models
+
+
+def test_protocol_page_states_the_constants_of_the_code() -> None:
+    page = " ".join(text_of(ROOT / "docs" / "protocol.md").split())
+    best, *others = ladder.PLANS
+    stated = [
+        ", ".join(f"{stage} {share:g}" for stage, share in ladder.SHARES.items()),
+        f"{best[0]} trials and {best[1]} seeds, " + ", ".join(f"{t} and {s}" for t, s in others),
+        f"each run at least {ladder.ENOUGH_STEPS} steps",
+        f"at least {ladder.LEAST_STEPS} and at most {ForecastBench.most_steps:,} (forecasts) "
+        f"or {ClassifyBench.most_steps:,} (classes)",
+        f"learning rate ({RATES[0]:g} to {RATES[1]:g}, log-uniform)",
+        f"dropout ({DROPOUTS[0]:g} to {DROPOUTS[1]:g})",
+        f"the defaults ({FIRST['learning_rate']:g}, {FIRST['dropout']:g}) always first",
+        f"thinned to at most {MOST_WINDOWS:,}",
+    ]
+    assert not [words for words in stated if words not in page]
 
 
 def rows_of_the_test() -> list[set[str]]:
