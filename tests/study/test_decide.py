@@ -147,10 +147,9 @@ def test_effect_and_interval_by_hand() -> None:
     b = Arm("b", np.array([[1.0], [1.1]]).repeat(40, axis=1))
     one = compare(a, b, Layout(np.zeros(40, np.int64), 4))
     assert one.effect == pytest.approx(0.5)
-    # p tests the plain difference: variances 0.1^2 and 0.05^2, one degree of freedom each
-    error, freedom = math.hypot(0.1, 0.05), 0.0125**2 / (0.01**2 + 0.0025**2)
-    assert one.p == pytest.approx(2 * stats.t.sf(1.05 / error, freedom), rel=1e-6)
-    # the interval is of the ratio, whose error is smaller: the base varies with the difference
+    # both arms spread by one part in 21, with one degree of freedom each, so two for the ratio
+    error = math.hypot(0.1 / 2.1, 0.05 / 1.05)
+    assert one.p == pytest.approx(2 * stats.t.sf(math.log(2) / error, 2), rel=1e-6)
     ratio_error = math.hypot(0.5 * 0.1, 0.05) / 2.1
     assert one.interval is not None
     assert one.interval[1] - one.interval[0] > 2 * 4 * ratio_error  # t with two degrees: 4.3
@@ -164,6 +163,17 @@ def test_a_base_near_zero_does_not_hide_a_difference() -> None:
     one = compare(majority, model, Layout(np.zeros(200, np.int64)), higher_is_better=True)
     assert one.p < 1e-6
     assert one.relation == "better"
+
+
+def test_a_ratio_is_seen_through_blocks_of_unequal_size() -> None:
+    # errors differ tenfold between blocks, and b is a fifth better in each of them
+    generator = np.random.default_rng(1)
+    level = np.repeat(generator.choice([1.0, 10.0], 30), BLOCK)
+    a = Arm("a", (level * generator.gamma(50, 1 / 50, level.shape))[None], deterministic=True)
+    b = Arm("b", (0.8 * level * generator.gamma(50, 1 / 50, level.shape))[None], deterministic=True)
+    one = compare(a, b, Layout(np.zeros(len(level), np.int64), BLOCK))
+    assert one.relation == "better"
+    assert one.p < 1e-6
 
 
 def test_higher_is_better_turns_the_sign() -> None:

@@ -376,18 +376,39 @@ def _compare_pair(
         return replace(unknown, interval=certain, interval_90=certain, p=0.0 if effect else 1.0)
     freedom = _satterthwaite(parts, [len(seeds_a) - 1, len(seeds_b) - 1, sample.n_blocks - 1])
     drawn = _effects(sample.seeds_and_blocks, pair, sign, scale)
-    # Without a difference the size of the base does not matter, so the test is of the plain difference.
-    apart = float((sample.blocks_only[:, pair[0]] - sample.blocks_only[:, pair[1]]).var()) / scale**2
-    base = from_seeds_a / ratio**2 if ratio else 0.0
-    null = np.array([base, from_seeds_b, apart * correction])
-    null_freedom = _satterthwaite(null, [len(seeds_a) - 1, len(seeds_b) - 1, sample.n_blocks - 1])
     known = replace(
         unknown,
         interval=_interval(drawn, effect, error, freedom, 0.95),
         interval_90=_interval(drawn, effect, error, freedom, 0.90),
-        p=float(2 * stats.t.sf(abs(effect) / math.sqrt(null.sum()), null_freedom)),
+        p=_p_of_equal(a, b, sample, pair),
     )
     return replace(known, more_seeds=_more_seeds(known, parts, [a, b]))
+
+
+def _p_of_equal(a: Arm, b: Arm, sample: _Sample, pair: tuple[int, int]) -> float:
+    """Two-sided p of equal mean scores, by Student's t on the logarithm of their ratio.
+
+    The logarithm keeps the power of a ratio where scores rise and fall together from block to block, and
+    stays fair where one score is near zero. Scores that are not all above zero are tested by their plain
+    difference.
+    """
+    seeds = [a.scores.mean(axis=1), b.scores.mean(axis=1)]
+    means = [float(values.mean()) for values in seeds]
+    blocks = sample.blocks_only[:, list(pair)]
+    positive = min(means) > 0 and bool((blocks > 0).all())
+    weights = [1 / mean**2 if positive else 1.0 for mean in means]
+    spread = np.log(blocks) if positive else blocks  # (draws, 2)
+    parts = [
+        0.0 if arm.deterministic else weight * float(values.var(ddof=1)) / len(values)
+        for arm, values, weight in zip((a, b), seeds, weights, strict=True)
+    ]
+    parts.append(float((spread[:, 0] - spread[:, 1]).var()) * sample.n_blocks / (sample.n_blocks - 1))
+    error = math.sqrt(sum(parts))
+    gap = math.log(means[0] / means[1]) if positive else means[0] - means[1]
+    if error <= 1e-12 * max(1.0, abs(gap)):
+        return 0.0 if gap else 1.0
+    freedom = _satterthwaite(np.array(parts), [len(seeds[0]) - 1, len(seeds[1]) - 1, sample.n_blocks - 1])
+    return float(2 * stats.t.sf(abs(gap) / error, freedom))
 
 
 def _effects(means: Array, pair: tuple[int, int], sign: float, scale: float) -> Array:

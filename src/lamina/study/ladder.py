@@ -316,7 +316,10 @@ class Climb:
         )
 
     def judge_trivial(self) -> Decision | None:
-        """Whether the winner beats the trivial methods: first the simplest that none beats, else the best."""
+        """Whether the winner beats the trivial methods.
+
+        Where nothing beats the simplest of them, that is the answer; else it is the winner against the best.
+        """
         findings = self.findings
         assert findings.winner is not None
         standing = findings.standings.get(findings.winner.id)
@@ -331,9 +334,10 @@ class Climb:
                 "trivial", candidates, self._bench.layout, higher_is_better=self._higher, rope=self._rope
             )
 
-        among_all = judged([*methods, best])
-        if among_all.answer == methods[0].name:
-            return among_all
         sign = -1.0 if self._higher else 1.0
+        simplest = methods[0]
         strongest = min(methods, key=lambda arm: sign * float(np.nanmean(arm.scores)))
-        return judged([strongest, best])
+        if strongest is simplest:
+            return judged([simplest, best])
+        against_simplest = judged([simplest, strongest, best])
+        return against_simplest if against_simplest.answer == simplest.name else judged([strongest, best])
