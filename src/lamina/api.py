@@ -157,7 +157,7 @@ def study(
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
-    workers: int | None = None,
+    workers: int = 1,
     listener: StudyListener | None = None,
     command: str = "",
     data_folder: str | os.PathLike[str] | None = None,
@@ -180,8 +180,9 @@ def study(
         seed: the same seed gives the same search.
         out: folder for the results; default ``<name>-study``.
         resume: go on with a study in ``out`` that was interrupted.
-        workers: training runs at the same time, a process of one thread each. Default: one for each thread
-            that torch uses, but one only for budgets below a minute or tables above 500,000 rows.
+        workers: training runs at the same time, a process of one thread each; a script that asks for more
+            than one runs under ``if __name__ == "__main__":``. One is taken for budgets below a minute and
+            for tables above 500,000 rows, of which each process would hold a copy.
         listener: hears of progress.
         command: what was typed, for the record.
         data_folder: where known data sets lie that do not come with the package; default: LAMINA_DATA.
@@ -245,18 +246,17 @@ def study(
         command=command,
         checks=checks,
         facts=facts,
-        workers=workers or _workers(seconds, bench.data.rows),
+        workers=_workers(workers, seconds, bench.data.rows),
     )
     found = Study(record, folder)
     found.report()
     return found
 
 
-def _workers(budget_s: float, rows: int) -> int:
-    """A process for each thread, where it pays to start them and their copies of the data are small."""
-    import torch
-
-    return torch.get_num_threads() if budget_s >= LEAST_SHARED_S and rows <= MOST_SHARED_ROWS else 1
+def _workers(asked: int, budget_s: float, rows: int) -> int:
+    if asked < 1:
+        raise ConfigError(f"workers is at least 1, but is {asked}; use the number of cores")
+    return asked if budget_s >= LEAST_SHARED_S and rows <= MOST_SHARED_ROWS else 1
 
 
 def _depths(depths: Sequence[int]) -> tuple[int, ...]:

@@ -121,11 +121,13 @@ def study(
     console = Console()
     with nullcontext() if as_json else Screen(console) as screen:
         # Loading torch takes seconds, so it waits until there is something to see.
+        import torch
+
         from lamina.api import REPORT
         from lamina.api import study as run
 
         _set_threads(threads)
-        found = run(data, **arguments, listener=screen)
+        found = run(data, **arguments, workers=torch.get_num_threads(), listener=screen)
     if as_json:
         typer.echo(found.record.model_dump_json(by_alias=True))
     else:

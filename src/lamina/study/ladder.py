@@ -195,7 +195,8 @@ class Climb:
         designs = arms(question, findings.winner, depths=self._depths)
         stage = self._budget.begin(question)
         detail = (
-            f"{' '.join(designs)} · {pace.trials} trials, {pace.seeds} seeds each, {pace.max_steps} steps"
+            f"{' '.join(designs)} · {pace.trials} {'trial' if pace.trials == 1 else 'trials'} and "
+            f"{pace.seeds} seeds each, {pace.max_steps} steps"
         )
         self._listener.stage(question, detail, stage.seconds)
         standings = {name: self._standing(design) for name, design in designs.items()}
