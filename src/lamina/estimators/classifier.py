@@ -35,18 +35,23 @@ from lamina.training.optim import TrainingConfig
 Array = NDArray[np.float64]
 Sequences = np.ndarray | Sequence[np.ndarray]
 NAME = "SequenceClassifier"
+# Over five folds of the training part of JapaneseVowels, one seed each: accuracy 0.963 and log loss 0.15;
+# one direction, 1,000 steps and a rate of 2e-3 gave 0.944 and 0.27.
+DEFAULT_STACK = StackConfig(cell="lstm", hidden_sizes=(64,), directions=("both",))
+DEFAULT_TRAINING = TrainingConfig(max_steps=300, learning_rate=4e-3)
 
 
 class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no annotations
     """Classifies sequences of equal or unequal length.
 
     Args:
-        stack: the recurrent stack, or a TransformerConfig; its ``input_size`` is set by the data.
+        stack: the recurrent stack, or a TransformerConfig; its ``input_size`` is set by the data. None is one
+            layer of 64 LSTM units in each direction.
         attention: join an attention over all outputs to the pooled vector.
         pooling: ``last``, ``mean`` or ``max`` of the outputs over the valid steps.
         metric: selects the best weights: accuracy or log_loss.
         validation_fraction: share of the training sequences held out for early stopping.
-        training: settings of the training run.
+        training: settings of the training run; None is 300 steps of 64 sequences.
         seed: of initialisation, order of data, dropout and the held-out part.
 
     Attributes:
@@ -122,7 +127,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.config_ = ClassifyConfig(pooling=self.pooling, attention=self.attention)
         self.inputs_ = ClassifyInputs.fit(training, validation)
         self.data_hash_ = hashlib.sha256(np.ascontiguousarray(training.values).tobytes()).hexdigest()
-        settings = self.training or TrainingConfig()
+        settings = self.training or DEFAULT_TRAINING
         objective = ClassifyObjective(self.config_, self.inputs_, validation, metric=self.metric)
         batches = ClassifyBatches(training, self.inputs_, batch_size=settings.batch_size, seed=self.seed)
         from lamina.training.loop import fit  # the trainer is not needed to predict
@@ -142,7 +147,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         return self
 
     def _body(self) -> BodyConfig:
-        return self.stack if self.stack is not None else StackConfig()
+        return self.stack if self.stack is not None else DEFAULT_STACK
 
     def predict_proba(self, X: Sequences) -> Array:
         """Probability of each class, (n, classes), in the order of ``classes_``."""
