@@ -48,10 +48,12 @@ from lamina.data.sources import (
     load_series,
 )
 from lamina.data.splits import Cuts
-from lamina.data.windows import Part, evaluation_windows
+from lamina.data.windows import Part, Windows, evaluation_windows
 from lamina.errors import ConfigError, LaminaError, MissingPackageError, did_you_mean
+from lamina.estimators.classifier import DEFAULT_TRAINING as CLASSIFIER_TRAINING
 from lamina.estimators.classifier import SequenceClassifier
-from lamina.estimators.forecaster import DEFAULT_TRAINING, Forecaster
+from lamina.estimators.forecaster import DEFAULT_TRAINING as FORECASTER_TRAINING
+from lamina.estimators.forecaster import Forecaster
 from lamina.metrics import mase, mase_scale, mse
 from lamina.training.history import History
 from lamina.training.optim import TrainingConfig
@@ -130,11 +132,24 @@ class Problem:
         taught = cuts.validation_end if self.validation_teaches else cuts.train_end
         return before(self.table, taught), before(self.table, cuts.end)
 
-    def score(self, forecast: Array, part: Part) -> float:
-        """The metric over every window of ``part``; (windows, horizon) in order of series, then of time."""
-        windows = evaluation_windows(
-            self.table, self.cuts, part=part, input_size=1, horizon=self.cuts.horizon
+    def stride(self, part: Part) -> int:
+        """Rows between the windows of ``part`` that are scored: every one of the test part."""
+        return 1 if part == "test" else max(1, self.cuts.horizon // 4)
+
+    def windows(self, part: Part, *, input_size: int) -> Windows:
+        """What is scored, in order of series, then of time."""
+        return evaluation_windows(
+            self.table,
+            self.cuts,
+            part=part,
+            input_size=input_size,
+            horizon=self.cuts.horizon,
+            stride=self.stride(part),
         )
+
+    def score(self, forecast: Array, part: Part) -> float:
+        """The metric over all ``windows`` of ``part``; (windows, horizon)."""
+        windows = self.windows(part, input_size=1)
         truth = windows.batch(slice(None)).target
         assert truth.shape == forecast.shape
         if self.metric == "MSE":
@@ -161,7 +176,7 @@ def standardized(table: SeriesTable, cuts: Cuts) -> SeriesTable:
 def seasonal_naive(problem: Problem, part: Part) -> Array:
     """The last season again and again, (windows, horizon)."""
     horizon, season = problem.cuts.horizon, problem.season
-    windows = evaluation_windows(problem.table, problem.cuts, part=part, input_size=season, horizon=horizon)
+    windows = problem.windows(part, input_size=season)
     past = windows.batch(slice(None)).past_y  # (windows, season)
     return np.tile(past, -(-horizon // season))[:, :horizon]
 
@@ -182,8 +197,7 @@ def run_forecaster(problem: Problem, seed: int, training: TrainingConfig | None)
         model.fit_table(problem.table, problem.cuts)
         steps = steps_of(model.history_)
     seconds = time.perf_counter() - begin
-    size = model.config_.input_size
-    windows = evaluation_windows(problem.table, problem.cuts, part="test", input_size=size, horizon=horizon)
+    windows = problem.windows("test", input_size=model.config_.input_size)
     median = model.predict_windows(windows)[..., model.config_.quantiles.index(0.5)]
     return Run("lamina", "default", seed, problem.score(median, "test"), seconds, steps)
 
@@ -270,13 +284,17 @@ class Peer:
             enable_model_summary=False,
             enable_progress_bar=False,
         )
-        forecaster = library.NeuralForecast(models=[model], freq=1)
-        forecaster.fit(counted_frame(taught))
+        wrapper = library.NeuralForecast(models=[model], freq=1)
+        wrapper.fit(counted_frame(taught))
         spent = time.perf_counter() - clock.begin
         cuts = problem.cuts
         ahead = cuts.end - cuts.validation_end if part == "test" else cuts.validation_end - cuts.train_end
-        answers = forecaster.cross_validation(
-            counted_frame(whole), n_windows=None, test_size=int(ahead[0]), step_size=1, use_fitted=True
+        answers = wrapper.cross_validation(
+            counted_frame(whole),
+            n_windows=None,
+            test_size=int(ahead[0]),
+            step_size=problem.stride(part),
+            use_fitted=True,
         )
         ordered = answers.sort("unique_id", "cutoff", "ds")[self.name].to_numpy()
         forecast = ordered.reshape(-1, problem.cuts.horizon).astype(np.float64)
@@ -493,10 +511,10 @@ def measure(options: argparse.Namespace, tell: Callable[[str], None]) -> dict[st
     lines: list[Summary] = []
     for name in names:
         if find_source(name).task == "classify":
-            training = TrainingConfig(max_steps=QUICK_STEPS) if options.quick else None
+            training = CLASSIFIER_TRAINING.replace(max_steps=QUICK_STEPS) if options.quick else None
             found = run_classification(name, options.data_folder, seeds=seeds, training=training)
         else:
-            training = DEFAULT_TRAINING.replace(max_steps=QUICK_STEPS) if options.quick else None
+            training = FORECASTER_TRAINING.replace(max_steps=QUICK_STEPS) if options.quick else None
             found = run_forecasts(name, options.data_folder, seeds=seeds, peers=peers, training=training)
         tested = []
         for part, run in found:
