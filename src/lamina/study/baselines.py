@@ -218,7 +218,7 @@ class Statistical:
         """Fit the series in random order until the time is up."""
         begin = time.perf_counter()
         season = self._season(table)
-        keep = max(HISTORY_ROWS, 5 * season)
+        keep = self._keep = max(HISTORY_ROWS, 5 * season)
         order = np.random.default_rng(seed).permutation(table.n_series)
         stops = table.starts[:-1] + cuts.train_end
         self._begins = np.maximum(table.starts[:-1], stops - keep)
@@ -250,7 +250,7 @@ class Statistical:
         if season > 1:
             self.notes.append(f"season {season}")
         if table.lengths.max() > keep:
-            self.notes.append(f"history cut to the last {keep:,} rows of the training part")
+            self.notes.append(f"fitted on the last {keep:,} training rows, rolled over at most {2 * keep:,}")
         if np.isnan(table.y).any():
             self.notes.append("gaps of the past filled by straight lines")
         if reasons:
@@ -269,7 +269,8 @@ class Statistical:
             if done and time.perf_counter() - begin > self._predict_s:
                 break
             series = int(windows.series[window])
-            history = _filled(windows.table.y[self._begins[series] : windows.origins[window]])
+            origin = int(windows.origins[window])
+            history = _filled(windows.table.y[max(self._begins[series], origin - 2 * self._keep) : origin])
             found[window] = self._models[series].forward(y=history, h=windows.horizon)["mean"]
             done += 1
         note = f"forecast {done:,} of {len(windows):,} origins, drawn at random, in its time"

@@ -160,7 +160,7 @@ class ForecastBatches:
     def __init__(self, windows: Windows, inputs: ForecastInputs, *, batch_size: int, seed: int) -> None:
         self._windows, self._inputs = windows, inputs
         self._size, self._seed = min(batch_size, len(windows)), seed
-        self._calendar = calendar_features(windows.table.time, inputs.frequency)
+        self._calendar = calendar_features(windows.table.time, inputs.frequency, inputs.calendar)
 
     def __len__(self) -> int:
         return len(self._windows) // self._size

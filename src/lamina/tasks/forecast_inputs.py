@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lamina.data.calendar import calendar_features, calendar_names
+from lamina.data.calendar import calendar_cycles, calendar_features, calendar_names
 from lamina.data.frequency import Frequency
 from lamina.data.missing import elapsed_since_observed
 from lamina.data.scaling import Standardizer
@@ -62,7 +62,7 @@ class ForecastInputs:
             each past step also says whether it was observed and how long ago the last observation was.
         past, future, static: scalers of the covariate columns.
         past_gaps, future_gaps: columns with missing values in the table, each with a mask of its own.
-        calendar: number of calendar features, 0 for integer time.
+        calendar: cycles of the calendar shown for the steps ahead, those that training saw at least twice.
     """
 
     frequency: Frequency
@@ -72,7 +72,7 @@ class ForecastInputs:
     static: Standardizer
     past_gaps: tuple[int, ...]
     future_gaps: tuple[int, ...]
-    calendar: int
+    calendar: tuple[str, ...]
 
     @classmethod
     def fit(cls, table: SeriesTable, cuts: Cuts, *, padded: bool) -> ForecastInputs:
@@ -90,7 +90,7 @@ class ForecastInputs:
             static=Standardizer.fit(table.static),
             past_gaps=_columns_with_gaps(table.past),
             future_gaps=_columns_with_gaps(table.future),
-            calendar=len(calendar_names(table.frequency)),
+            calendar=calendar_cycles(table.frequency, int(cuts.train_end.max())),
         )
 
     @property
@@ -102,7 +102,8 @@ class ForecastInputs:
     @property
     def future_features(self) -> int:
         """Features of a step to forecast."""
-        return len(self.future.mean) + len(self.future_gaps) + self.calendar
+        calendar = calendar_names(self.frequency, self.calendar)
+        return len(self.future.mean) + len(self.future_gaps) + len(calendar)
 
     @property
     def static_features(self) -> int:
@@ -132,7 +133,7 @@ class ForecastInputs:
         if self.calendar and calendar is not None:
             ahead.append(calendar[batch.origin[:, None] + np.arange(horizon)])
         elif self.calendar:
-            ahead.append(calendar_features(batch.time[:, length:], self.frequency))
+            ahead.append(calendar_features(batch.time[:, length:], self.frequency, self.calendar))
         known = ~np.isnan(batch.target)
         target = np.where(known, (batch.target - offset) / scale, 0.0)
         rows = len(past)
@@ -183,7 +184,7 @@ class ForecastInputs:
             "static": self.static.to_dict(),
             "past_gaps": list(self.past_gaps),
             "future_gaps": list(self.future_gaps),
-            "calendar": self.calendar,
+            "calendar": list(self.calendar),
         }
 
     @classmethod
@@ -197,7 +198,7 @@ class ForecastInputs:
             static=Standardizer.from_dict(saved["static"]),
             past_gaps=tuple(saved["past_gaps"]),
             future_gaps=tuple(saved["future_gaps"]),
-            calendar=saved["calendar"],
+            calendar=tuple(saved["calendar"]),
         )
 
 
