@@ -248,8 +248,8 @@ def _candidate(
     parameters: int,
 ) -> Candidate:
     wobble = rng.normal(0, 0.012, (SEEDS, 2))
-    epochs = np.arange(1, 26)
-    falling = 0.25 + 0.75 * np.exp(-epochs / 5)
+    steps = np.arange(1, 26)
+    falling = 0.25 + 0.75 * np.exp(-steps / 5)
     return Candidate(
         id=id,
         label=label,
@@ -265,14 +265,14 @@ def _candidate(
         curves=tuple(
             Curve(
                 seed=i,
-                epochs=tuple(epochs.tolist()),
-                train=tuple((falling - 0.003 * epochs + rng.normal(0, 0.01, 25)).tolist()),
-                validation=tuple((falling + 0.06 + 0.002 * epochs + rng.normal(0, 0.015, 25)).tolist()),
+                steps=tuple(steps.tolist()),
+                train=tuple((falling - 0.003 * steps + rng.normal(0, 0.01, 25)).tolist()),
+                validation=tuple((falling + 0.06 + 0.002 * steps + rng.normal(0, 0.015, 25)).tolist()),
             )
             for i in range(3)
         ),
         gradient_norms={
-            f"layer {layer}": tuple((0.8 / layer * np.exp(-epochs / 12)).tolist())
+            f"layer {layer}": tuple((0.8 / layer * np.exp(-steps / 12)).tolist())
             for layer in range(1, layers + 1)
         },
         clip_rate=0.034,

@@ -64,14 +64,14 @@ def test_no_training_time_stands_at_the_shortest_one_shown(baselines_record: Stu
 
 
 def test_long_curves_are_thinned_to_their_last_point(forecast_record: StudyRecord) -> None:
-    epochs = tuple(range(1, 1_001))
-    losses = tuple(1 / epoch for epoch in epochs)
-    curve = Curve(seed=0, epochs=epochs, train=losses, validation=losses)
+    steps = tuple(range(1, 1_001))
+    losses = tuple(1 / step for step in steps)
+    curve = Curve(seed=0, steps=steps, train=losses, validation=losses)
     candidate = Candidate(id="lstm-2", label="lstm ×2", curves=(curve,))
     record = forecast_record.model_copy(update={"candidates": (candidate,), "questions": ()})
     (points,) = rows_of(charts.training_curves(record))
     assert len(points) <= 2 * LONGEST_CURVE
-    assert points[-1] == {"id": "lstm-2", "seed": 0, "epoch": 1_000, "part": "validation", "loss": 0.001}
+    assert points[-1] == {"id": "lstm-2", "seed": 0, "step": 1_000, "part": "validation", "loss": 0.001}
 
 
 def forecast_over(*time: str | int) -> Forecast:

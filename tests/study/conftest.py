@@ -110,6 +110,7 @@ class FakeBench:
                 "steps": [max_steps],
                 "train_loss": [1.0],
                 "validation": [1.0],
+                "validation_loss": [1.0],
                 "clip_rate": 0.0,
                 "best_step": max_steps,
             },

@@ -52,7 +52,7 @@ def full_record() -> StudyRecord:
             parameters=19_000 * depth,
             scores=(Score(seed=0, validation=0.1 + 0.2, test=1 / 3),),
             train_s=9.5,
-            curves=(Curve(seed=0, epochs=(1, 2), train=(1.0, 0.5), validation=(1.1, 0.7)),),
+            curves=(Curve(seed=0, steps=(1, 2), train=(1.0, 0.5), validation=(1.1, 0.7)),),
             gradient_norms={"layer 1": (0.5, 0.25)},
             clip_rate=0.125,
         )
@@ -170,8 +170,8 @@ def test_the_chosen_arm_is_one_of_the_arms() -> None:
 
 
 def test_columns_of_a_figure_must_have_equal_lengths() -> None:
-    with pytest.raises(ValidationError, match="'epochs': 2, 'train': 1, 'validation': 2"):
-        Curve(seed=0, epochs=(1, 2), train=(1.0,), validation=(1.0, 2.0))
+    with pytest.raises(ValidationError, match="'steps': 2, 'train': 1, 'validation': 2"):
+        Curve(seed=0, steps=(1, 2), train=(1.0,), validation=(1.0, 2.0))
     with pytest.raises(ValidationError, match="'time': 1, 'history_and_median': 2"):
         Forecast(
             series="a", time=(0,), history=(1.0,), truth=(1.0,), median=(1.0,), lo_80=(0.0,), hi_80=(2.0,)

@@ -22,7 +22,7 @@ from lamina.report.points import (
     thinned,
 )
 from lamina.report.standings import Standing, display_names, standings
-from lamina.study.verdict import Candidate, StudyRecord, Verdict
+from lamina.study.verdict import Candidate, Numbers, StudyRecord, Verdict
 
 if TYPE_CHECKING:
     import altair as alt
@@ -179,7 +179,7 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
 
 
 def training_curves(record: StudyRecord) -> Drawing | None:
-    """Training and validation loss by epoch for one chosen model; the shaded gap is overfitting."""
+    """Training and validation loss by step for one chosen model; the shaded gap is overfitting."""
     import altair as alt
 
     shown = _best_first(record, [candidate for candidate in record.candidates if candidate.curves])
@@ -188,9 +188,7 @@ def training_curves(record: StudyRecord) -> Drawing | None:
     names = display_names(record)
     rows = [row for candidate in shown for row in curve_rows(candidate)]
     chosen = _dropdown("model_of_curves", "Model", {candidate.id: names[candidate.id] for candidate in shown})
-    epoch = alt.X(
-        "epoch:Q", title="epoch (passes over the training rows)", axis=alt.Axis(tickMinStep=1, grid=False)
-    )
+    steps = alt.X("step:Q", title="optimiser steps", axis=alt.Axis(tickMinStep=1, grid=False))
     part = alt.Color(
         "part:N",
         title=None,
@@ -198,45 +196,51 @@ def training_curves(record: StudyRecord) -> Drawing | None:
     )
     drawn = alt.Chart(_values(rows)).transform_filter("datum.id === model_of_curves")
     seeds = drawn.mark_line(opacity=0.35, strokeWidth=1).encode(
-        x=epoch,
+        x=steps,
         y=alt.Y("loss:Q", title="loss (as optimised, lower is better)", scale=alt.Scale(zero=False)),
         color=part,
         detail="seed:N",
     )
     gap = (
-        drawn.transform_pivot("part", value="loss", groupby=["epoch"], op="mean")
+        drawn.transform_pivot("part", value="loss", groupby=["step"], op="mean")
         .mark_area(color=GREY, opacity=0.18)
-        .encode(x=epoch, y=alt.Y("training:Q"), y2="validation:Q")
+        .encode(x=steps, y=alt.Y("training:Q"), y2="validation:Q")
     )
     means = (
-        drawn.transform_aggregate(loss="mean(loss)", seeds="distinct(seed)", groupby=["epoch", "part"])
+        drawn.transform_aggregate(loss="mean(loss)", seeds="distinct(seed)", groupby=["step", "part"])
         .mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=22))
         .encode(
-            x=epoch,
+            x=steps,
             y="loss:Q",
             color=part,
             tooltip=[
                 alt.Tooltip("part:N", title="rows"),
-                "epoch:Q",
+                "step:Q",
                 alt.Tooltip("loss:Q", title="mean loss", format=".4g"),
                 "seeds:Q",
             ],
         )
     )
-    says = "Training and validation loss by epoch for the model chosen below the figure; the gap is shaded."
+    says = "Training and validation loss by step for the model chosen below the figure; the gap is shaded."
     return _sized(alt.layer(gap, seeds, means).add_params(chosen), height=280, says=says)
 
 
+def _steps(candidate: Candidate, norms: Numbers) -> Sequence[int]:
+    """The step of each value: those of the first seed's curve, whose run the norms are of."""
+    known = candidate.curves[0].steps if candidate.curves else ()
+    return known if len(known) == len(norms) else range(1, len(norms) + 1)
+
+
 def gradient_norms(record: StudyRecord) -> Drawing | None:
-    """Mean gradient norm of each layer by epoch for one chosen model: vanishing and exploding show here."""
+    """Mean gradient norm of each layer by step for one chosen model: vanishing and exploding show here."""
     import altair as alt
 
     shown = _best_first(record, [candidate for candidate in record.candidates if candidate.gradient_norms])
     rows = [
-        {"id": candidate.id, "layer": layer, "epoch": epoch, "norm": short(norm)}
+        {"id": candidate.id, "layer": layer, "step": step, "norm": short(norm)}
         for candidate in shown
         for layer, norms in candidate.gradient_norms.items()
-        for epoch, norm in thinned(list(enumerate(norms, start=1)))
+        for step, norm in thinned(list(zip(_steps(candidate, norms), norms, strict=True)))
         if norm is not None and norm > 0  # a log axis has no place for the rest
     ]
     if not rows:
@@ -250,19 +254,19 @@ def gradient_norms(record: StudyRecord) -> Drawing | None:
         .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=22))
         .encode(
             x=alt.X(
-                "epoch:Q",
-                title="epoch (passes over the training rows)",
+                "step:Q",
+                title="optimiser steps",
                 axis=alt.Axis(tickMinStep=1, grid=False),
             ),
             y=alt.Y(
                 "norm:Q", title="gradient norm (before clipping, log scale)", scale=alt.Scale(type="log")
             ),
             color=alt.Color("layer:N", title=None, sort=layers, scale=alt.Scale(range=CATEGORIES)),
-            tooltip=["layer:N", "epoch:Q", alt.Tooltip("norm:Q", title="gradient norm", format=".3g")],
+            tooltip=["layer:N", "step:Q", alt.Tooltip("norm:Q", title="gradient norm", format=".3g")],
         )
         .add_params(chosen)
     )
-    says = "Mean gradient norm of each layer by epoch for the model chosen below the figure."
+    says = "Mean gradient norm of each layer by step for the model chosen below the figure."
     return _sized(lines, height=280, says=says)
 
 

@@ -92,17 +92,17 @@ def place_labels(rows: list[dict[str, Any]]) -> None:
 
 
 def curve_rows(candidate: Candidate) -> Iterable[dict[str, Any]]:
-    """A row a seed, epoch and part; losses that are not known have none."""
+    """A row a seed, step and part; losses that are not known have none."""
     for curve in candidate.curves:
-        for epoch, train, validation in thinned(
-            list(zip(curve.epochs, curve.train, curve.validation, strict=True))
+        for step, train, validation in thinned(
+            list(zip(curve.steps, curve.train, curve.validation, strict=True))
         ):
             for part, loss in (("training", train), ("validation", validation)):
                 if loss is not None:
                     yield {
                         "id": candidate.id,
                         "seed": curve.seed,
-                        "epoch": epoch,
+                        "step": step,
                         "part": part,
                         "loss": short(loss),
                     }

@@ -99,12 +99,12 @@ def fit_quality(record: StudyRecord) -> Table | None:
         train = _mean(curve.train[-1] for curve in candidate.curves if curve.train)
         validation = _mean(curve.validation[-1] for curve in candidate.curves if curve.validation)
         gap = None if train is None or validation is None else validation - train
-        epochs = max((curve.epochs[-1] for curve in candidate.curves if curve.epochs), default=None)
+        steps = max((curve.steps[-1] for curve in candidate.curves if curve.steps), default=None)
         rows.append(
             Row(
                 (
                     Cell(names[candidate.id]),
-                    _figure(epochs, count(epochs)),
+                    _figure(steps, count(steps)),
                     _figure(train),
                     _figure(validation),
                     _figure(gap),
@@ -114,8 +114,8 @@ def fit_quality(record: StudyRecord) -> Table | None:
         )
     if not rows:
         return None
-    columns = ("model", "epochs", "training loss", "validation loss", "gap", "updates clipped")
-    return _without_empty_columns(Table("Loss at the last epoch, mean over seeds", columns, tuple(rows)))
+    columns = ("model", "steps", "training loss", "validation loss", "gap", "updates clipped")
+    return _without_empty_columns(Table("Loss at the last step, mean over seeds", columns, tuple(rows)))
 
 
 def coverage(record: StudyRecord) -> Table | None:

@@ -78,9 +78,9 @@ def candidate(bench: Bench, standing: Standing, test: TestErrors) -> Candidate:
         curves=tuple(
             Curve(
                 seed=run.seed,
-                epochs=tuple(run.history["steps"]),
+                steps=tuple(run.history["steps"]),
                 train=tuple(run.history["train_loss"]),
-                validation=tuple(run.history["validation"]),
+                validation=tuple(run.history["validation_loss"]),
             )
             for run in trained
         ),

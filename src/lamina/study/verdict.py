@@ -171,16 +171,16 @@ class Score(_Entry):
 
 
 class Curve(_Entry):
-    """Training and validation loss of one seed, one value an entry of `epochs`."""
+    """Training and validation loss of one seed, one value an entry of `steps`."""
 
     seed: int
-    epochs: tuple[int, ...]
+    steps: tuple[int, ...]
     train: Numbers
     validation: Numbers
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
-        _require_equal_lengths(epochs=self.epochs, train=self.train, validation=self.validation)
+        _require_equal_lengths(steps=self.steps, train=self.train, validation=self.validation)
         return self
 
 
@@ -198,8 +198,8 @@ class Candidate(_Entry):
         peak_mb: peak memory while training.
         outcome: complete, collapsed (failed to train), pruned (stopped early as hopeless), failed (an error).
         reason: why the outcome is not "complete".
-        curves: loss by epoch, one entry a seed.
-        gradient_norms: layer name to mean gradient norm by epoch, before clipping.
+        curves: loss by step, one entry a seed.
+        gradient_norms: layer name to mean gradient norm by step, before clipping.
         clip_rate: share of updates whose gradient was clipped, 0 to 1.
     """
 

@@ -169,6 +169,14 @@ class ClassifyObjective:
         chances = predict_sequences(network, self._inputs, self._validation)
         return float(case_scores(self._metric, self._validation.labels, chances).mean())
 
+    def validation_loss(self, network: nn.Module) -> float:
+        """Cross-entropy in nats, smoothed as in training."""
+        chances = predict_sequences(network, self._inputs, self._validation)
+        logs = np.log(np.maximum(chances, 1e-15))
+        smoothing, labels = self._config.label_smoothing, self._validation.labels
+        right = np.take_along_axis(logs, labels[:, None], axis=1)[:, 0]
+        return float(-((1 - smoothing) * right + smoothing * logs.mean(axis=1)).mean())
+
     def constant_output(self, network: nn.Module) -> str | None:
         """Every validation sequence gets the same class though there are several."""
         predicted = predict_sequences(network, self._inputs, self._validation).argmax(axis=1)

@@ -220,6 +220,13 @@ class ForecastObjective:
         return mean_error(self._metric, np.concatenate(errors))
 
     @torch.no_grad()
+    def validation_loss(self, network: nn.Module) -> float:
+        losses = [float(self.loss(network, _on_device(batch, network))) for batch in self._batches]
+        return float(
+            np.average(losses, weights=[float(batch.weight.sum()) + 1e-12 for batch in self._batches])
+        )
+
+    @torch.no_grad()
     def constant_output(self, network: nn.Module) -> str | None:
         """A recurrence that died: its vector is the same for every window."""
         batch = _on_device(self._batches[0], network)

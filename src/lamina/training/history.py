@@ -18,6 +18,7 @@ class History:
         steps: optimiser steps done at each validation.
         train_loss: mean training loss since the validation before.
         validation: the task's metric on the validation part.
+        validation_loss: the loss on the validation part; above ``train_loss`` by what is overfitted.
         gradient_norms: per layer, mean gradient norm (before clipping) since the validation before.
         clip_rate: share of all steps whose gradient was clipped.
         seconds: wall time of the run.
@@ -30,6 +31,7 @@ class History:
     steps: list[int] = field(default_factory=list)
     train_loss: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
     gradient_norms: dict[str, list[float]] = field(default_factory=dict)
     clip_rate: float = 0.0
     seconds: float = 0.0

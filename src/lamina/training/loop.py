@@ -40,6 +40,9 @@ class Objective(Protocol):
     def score(self, network: nn.Module) -> float:
         """The metric on the validation part."""
 
+    def validation_loss(self, network: nn.Module) -> float:
+        """The mean loss on the validation part."""
+
     def constant_output(self, network: nn.Module) -> str | None:
         """Evidence that the output no longer depends on the input, or None."""
 
@@ -181,12 +184,13 @@ def _validate(
     run: Run, model: nn.Module, objective: Objective, norms: GradientNorms, best: BestWeights
 ) -> None:
     model.eval()
-    score = objective.score(model)
+    score, validation_loss = objective.score(model), objective.validation_loss(model)
     model.train()
     history = run.history
     history.steps.append(run.step)
     history.train_loss.append(sum(run.losses) / max(1, len(run.losses)))
     history.validation.append(score)
+    history.validation_loss.append(validation_loss)
     for layer, value in norms.drain().items():
         history.gradient_norms.setdefault(layer, []).append(value)
     run.losses.clear()
