@@ -188,7 +188,7 @@ def training_curves(record: StudyRecord) -> Drawing | None:
     names = display_names(record)
     rows = [row for candidate in shown for row in curve_rows(candidate)]
     chosen = _dropdown("model_of_curves", "Model", {candidate.id: names[candidate.id] for candidate in shown})
-    steps = alt.X("step:Q", title="optimiser steps", axis=alt.Axis(tickMinStep=1, grid=False))
+    steps = alt.X("step:Q", title="step (optimiser updates)", axis=alt.Axis(tickMinStep=1, grid=False))
     part = alt.Color(
         "part:N",
         title=None,
@@ -255,7 +255,7 @@ def gradient_norms(record: StudyRecord) -> Drawing | None:
         .encode(
             x=alt.X(
                 "step:Q",
-                title="optimiser steps",
+                title="step (optimiser updates)",
                 axis=alt.Axis(tickMinStep=1, grid=False),
             ),
             y=alt.Y(
