@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any, get_args
 
 import numpy as np
@@ -191,6 +192,7 @@ def study(
         DataError: the data break a rule; the message names column and row.
         ConfigError: an option breaks a rule or would have no effect, or ``out`` holds something else.
     """
+    began = monotonic()
     seconds = parse_duration(budget)
     questions = parse_questions(ask)
     rungs = _depths(depths)
@@ -246,6 +248,7 @@ def study(
         command=command,
         checks=checks,
         facts=facts,
+        began=began,
         workers=_workers(workers, seconds, bench.data.rows),
     )
     found = Study(record, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -160,6 +161,7 @@ def run_study(
     checks: tuple[Check, ...] = (),
     facts: tuple[str, ...] = (),
     workers: int = 1,
+    began: float | None = None,
 ) -> StudyRecord:
     """Run a study, or go on with one, and write study.json and best/ into ``folder``.
 
@@ -168,6 +170,7 @@ def run_study(
     Args:
         checks: findings from before the bench was made.
         facts: of the data, for the listener's opening.
+        began: ``time.monotonic()`` from which the budget counts; None counts from now.
         workers: runs at the same time, each in a process of its own where it is more than one.
 
     Raises:
@@ -190,7 +193,8 @@ def run_study(
     here = environment()
     listener.opening(Opening(bench.data, facts, here, budget_s))
     shares = {name: SHARES[name] for name in ("baselines", *questions, "finish")}
-    budget = Budget(budget_s, used_before_s=min(state.used_s, 0.8 * budget_s), shares=shares)
+    reading_s = 0.0 if began is None else time.monotonic() - began
+    budget = Budget(budget_s, used_before_s=min(state.used_s, 0.8 * budget_s) + reading_s, shares=shares)
     state.write(state.used_s, state.pace)
     keeper = _Keeper(listener)
     pool = Here(bench) if workers == 1 else Processes(bench, workers)
