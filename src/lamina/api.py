@@ -16,7 +16,7 @@ from lamina.data.labelled import labelled_sequences, split_labelled
 from lamina.data.series import SeriesTable, read_series
 from lamina.data.sources import SOURCES, LabelledSource, load_labelled, load_series
 from lamina.data.splits import split_in_time
-from lamina.data.ts_files import read_labelled
+from lamina.data.ts_files import LABELLED_SUFFIXES, read_labelled
 from lamina.errors import ConfigError, DataError, did_you_mean
 from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.forecaster import Forecaster
@@ -35,7 +35,6 @@ from lamina.tasks.forecast import PointMetric
 REPORT = "report.html"
 LEAST_SHARED_S = 60.0  # processes take some ten seconds of work to start
 MOST_SHARED_ROWS = 500_000
-SEQUENCE_SUFFIXES = (".ts", ".tsv", ".ts.gz", ".tsv.gz")
 METRICS: tuple[PointMetric, ...] = get_args(PointMetric)
 STEPS = {
     "1h": "hourly",
@@ -373,7 +372,7 @@ def _classify_bench(
 
 
 def _is_sequence_file(data: Any) -> bool:
-    return isinstance(data, str | os.PathLike) and str(data).endswith(SEQUENCE_SUFFIXES)
+    return isinstance(data, str | os.PathLike) and str(data).endswith(LABELLED_SUFFIXES)
 
 
 def _folder(path: str | os.PathLike[str] | None) -> Path | None:

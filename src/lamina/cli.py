@@ -182,10 +182,10 @@ def train(
     """
     from contextlib import nullcontext
 
-    from lamina.data.ts_files import read_labelled
+    from lamina.data.ts_files import LABELLED_SUFFIXES, read_labelled
     from lamina.estimators.classifier import SequenceClassifier
     from lamina.estimators.forecaster import Forecaster
-    from lamina.estimators.saving import require_free
+    from lamina.estimators.saving import finite, require_free
     from lamina.nn.stack import StackConfig
     from lamina.training.optim import TrainingConfig
     from lamina.training.progress import ProgressBar
@@ -207,7 +207,7 @@ def train(
     bar = ProgressBar(training.max_steps, training.batch_size)
     with nullcontext() if as_json else bar:
         model: Forecaster | SequenceClassifier
-        if data.endswith(SEQUENCE_SUFFIXES):
+        if data.endswith(LABELLED_SUFFIXES):
             sequences = read_labelled(data)
             model = SequenceClassifier(stack=stack, attention=attention, training=training, seed=seed)
             model.fit(
@@ -233,7 +233,7 @@ def train(
     model.save(out)
     history = model.history_
     if as_json:
-        typer.echo(json.dumps({"model": str(out), **_finite(history.to_dict())}))
+        typer.echo(json.dumps({"model": str(out), **finite(history.to_dict())}))
         return
     for note in getattr(model, "notes_", ()):
         typer.echo(f" · {note}")
@@ -247,9 +247,6 @@ def train(
             f"the run collapsed: {history.reason}. Lower the learning rate, or add residuals.", err=True
         )
         raise typer.Exit(1)
-
-
-SEQUENCE_SUFFIXES = (".ts", ".tsv", ".ts.gz", ".tsv.gz")
 
 
 @app.command()
@@ -437,10 +434,6 @@ def _read_config(path: Path | None) -> dict[str, Any]:
         if not isinstance(content[key], dict):
             raise ConfigError(f"{path} holds the table [{key}], but has {key} = {content[key]!r}")
     return content
-
-
-def _finite(fields: dict[str, Any]) -> dict[str, Any]:
-    return json.loads(json.dumps(fields), parse_constant=lambda _: None)  # type: ignore[no-any-return]  # JSON object in, object out
 
 
 def _set_threads(threads: int | None) -> None:

@@ -14,6 +14,7 @@ from lamina.errors import DataError
 
 TS_SUFFIXES = (".ts", ".ts.gz")
 TSV_SUFFIXES = (".tsv", ".tsv.gz")
+LABELLED_SUFFIXES = TS_SUFFIXES + TSV_SUFFIXES
 
 
 def read_labelled(path: str | Path, *, classes: Sequence[str] | None = None) -> LabelledSequences:
@@ -35,7 +36,7 @@ def read_labelled(path: str | Path, *, classes: Sequence[str] | None = None) -> 
     if file.name.endswith(TSV_SUFFIXES):
         return _read_tsv(file, classes)
     raise DataError(
-        f"a file of labelled sequences ends in {', '.join(TS_SUFFIXES + TSV_SUFFIXES)} but this is "
+        f"a file of labelled sequences ends in {', '.join(LABELLED_SUFFIXES)} but this is "
         f"'{file.name}'; "
         f"rename or convert it"
     )

@@ -67,7 +67,7 @@ class SavedModel:
         if self.history:
             save_file(_owned(self.history), unfinished / "history.safetensors")
         digests = {file.name: _sha256(file) for file in sorted(unfinished.iterdir())}
-        manifest = {**_finite(self.manifest), "versions": versions(), "sha256": digests}
+        manifest = {**finite(self.manifest), "versions": versions(), "sha256": digests}
         digests["manifest.json"] = _own_digest(manifest)
         _write_json(unfinished / "manifest.json", manifest)
         older = target.with_name(f".{target.name}.older")
@@ -185,7 +185,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _finite(content: dict[str, Any]) -> dict[str, Any]:
+def finite(content: dict[str, Any]) -> dict[str, Any]:
     """The same with None for NaN and infinity, which JSON cannot say."""
     plain: dict[str, Any] = json.loads(json.dumps(content), parse_constant=lambda _: None)
     return plain
