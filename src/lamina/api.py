@@ -25,10 +25,10 @@ from lamina.study.bench import Bench
 from lamina.study.budget import parse_duration
 from lamina.study.classify_bench import ClassifyBench
 from lamina.study.forecast_bench import ForecastBench
-from lamina.study.leaks import constant_target, future_leaks
 from lamina.study.record import check
 from lamina.study.run import RECORD, Quiet, StudyListener, run_study
 from lamina.study.space import parse_questions
+from lamina.study.table_checks import constant_target, future_leaks
 from lamina.study.verdict import Check, StudyRecord, Verdict
 from lamina.tasks.forecast import PointMetric
 

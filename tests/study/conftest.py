@@ -20,7 +20,7 @@ from lamina.study import budget as budget_module
 from lamina.study.bench import Array, Run, Settings, Trivial
 from lamina.study.decide import Layout
 from lamina.study.ladder import PROBE_STEPS
-from lamina.study.leaks import CheckResult
+from lamina.study.checks import CheckResult
 from lamina.study.space import Design
 from lamina.study.verdict import Data, Figures, Metric
 

@@ -10,7 +10,7 @@ import torch
 
 from lamina.study.bench import Settings, Standing
 from lamina.study.decide import Arm, decide
-from lamina.study.leaks import CheckResult
+from lamina.study.checks import CheckResult
 from lamina.study.record import candidate, check, environment, unanswered, verdict
 from lamina.study.space import Design
 

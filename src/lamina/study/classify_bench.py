@@ -15,7 +15,7 @@ from lamina.study.bench import Array, Run, Settings, Trivial
 from lamina.study.cost import count_parameters, measure, median_ms
 from lamina.study.decide import Layout
 from lamina.study.labelled_checks import check_labelled
-from lamina.study.leaks import CheckResult
+from lamina.study.checks import CheckResult
 from lamina.study.space import Design
 from lamina.study.verdict import Confusion, Data, Figures, Metric
 from lamina.tasks.classify import case_scores

@@ -20,7 +20,8 @@ from lamina.study.baselines import FORECAST_BASELINES, run_forecast_baseline
 from lamina.study.bench import Array, Run, Settings, Trivial
 from lamina.study.cost import count_parameters, measure, median_ms
 from lamina.study.decide import Layout
-from lamina.study.leaks import CheckResult, check_table
+from lamina.study.checks import CheckResult
+from lamina.study.table_checks import check_table
 from lamina.study.space import Design
 from lamina.study.verdict import Data, Figures, Forecast, Metric, Residuals
 from lamina.tasks.forecast import PointMetric, mean_error, window_errors

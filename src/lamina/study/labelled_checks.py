@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lamina.data.labelled import LabelledSequences
-from lamina.study.leaks import CheckResult
+from lamina.study.checks import CheckResult
 
 
 def check_labelled(

@@ -14,9 +14,9 @@ from pydantic import JsonValue
 from lamina.estimators.saving import versions
 from lamina.ops.scan import explain
 from lamina.study.bench import Array, Bench, Standing, Trivial
+from lamina.study.checks import CheckResult
 from lamina.study.decide import Arm, Decision, compare
 from lamina.study.ladder import Findings
-from lamina.study.leaks import CheckResult
 from lamina.study.space import Design
 from lamina.study.verdict import (
     Baseline,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from lamina.data.series import SeriesTable
 from lamina.data.splits import Cuts
+from lamina.study.checks import CheckResult
 
 Array = NDArray[np.float64]
-Outcome = Literal["pass", "warn", "fail"]
 
 # A column that is a later target is one to the last digit of float32, or nearly.
 COPY = 0.999
@@ -22,16 +19,6 @@ BEYOND_TODAY = 0.99
 LEAST_PAIRS = 20
 # Kolmogorov-Smirnov distance, test against training, from which forecasts may not carry over.
 UNLIKE = 0.5
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """Outcome of one check: ``code``, what was measured, and a sentence for a person."""
-
-    code: str
-    outcome: Outcome
-    evidence: dict[str, float | int | str]
-    sentence: str
 
 
 def check_table(table: SeriesTable, cuts: Cuts, *, horizon: int) -> list[CheckResult]:

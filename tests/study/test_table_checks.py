@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from lamina.data.series import SeriesTable, read_series
 from lamina.data.splits import Cuts, split_in_time
-from lamina.study.leaks import CheckResult, check_table
+from lamina.study.checks import CheckResult
+from lamina.study.table_checks import check_table
 
 HORIZON = 6
 Array = NDArray[np.float64]
