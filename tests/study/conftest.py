@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from lamina.study import budget as budget_module
-from lamina.study.bench import Array, Run, Settings, Trivial
+from lamina.study.bench import Array, Job, Run, Settings, Trivial
+from lamina.study.checks import CheckResult
 from lamina.study.decide import Layout
 from lamina.study.ladder import PROBE_STEPS
-from lamina.study.checks import CheckResult
 from lamina.study.space import Design
 from lamina.study.verdict import Data, Figures, Metric
 
@@ -73,16 +73,9 @@ class FakeBench:
     def checks(self) -> list[CheckResult]:
         return []
 
-    def train(
-        self,
-        design: Design,
-        settings: Settings,
-        *,
-        seed: int,
-        max_steps: int,
-        max_seconds: float,
-        keep: Path | None = None,
-    ) -> Run:
+    def train(self, job: Job) -> Run:
+        design, settings, seed = job.design, job.settings, job.seed
+        max_steps, keep = job.max_steps, job.keep
         probe = keep is None and max_steps in PROBE_STEPS
         if not probe and len(self.trained) + 1 == self.interrupt_at:
             raise KeyboardInterrupt

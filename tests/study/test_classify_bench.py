@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lamina.data.labelled import LabelledSequences, labelled_sequences
-from lamina.study.bench import Settings
+from lamina.study.bench import Job, Settings
 from lamina.study.classify_bench import ClassifyBench
 from lamina.study.space import Design
 
@@ -34,14 +35,8 @@ def test_what_the_record_says_of_the_data(bench: ClassifyBench) -> None:
 
 
 def test_a_run_is_scored_saved_and_refitted(bench: ClassifyBench, tmp_path: Path) -> None:
-    run = bench.train(
-        Design(hidden=8),
-        Settings(0.02, 0.0),
-        seed=0,
-        max_steps=60,
-        max_seconds=20.0,
-        keep=tmp_path / "model",
-    )
+    job = Job(Design(hidden=8), Settings(0.02, 0.0), seed=0, max_steps=60, max_seconds=20.0)
+    run = bench.train(replace(job, keep=tmp_path / "model"))
     assert run.outcome == "complete"
     assert run.errors.shape == (16,)
     assert set(run.errors) <= {0.0, 1.0}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import polars as pl
 import pytest
 
 from lamina.data.series import read_series
-from lamina.study.bench import Settings
+from lamina.study.bench import Job, Settings
 from lamina.study.forecast_bench import ForecastBench
 from lamina.study.space import Design
 
@@ -36,14 +37,8 @@ def test_what_the_record_says_of_the_data(y: np.ndarray) -> None:
 
 def test_a_run_is_scored_saved_and_refitted(y: np.ndarray, tmp_path: Path) -> None:
     bench = made(y)
-    run = bench.train(
-        Design(hidden=8),
-        Settings(0.01, 0.0),
-        seed=0,
-        max_steps=30,
-        max_seconds=20.0,
-        keep=tmp_path / "model",
-    )
+    job = Job(Design(hidden=8), Settings(0.01, 0.0), seed=0, max_steps=30, max_seconds=20.0)
+    run = bench.train(replace(job, keep=tmp_path / "model"))
     assert run.outcome == "complete"
     assert run.errors.shape == (27,)
     assert run.score == pytest.approx(bench.summary(run.errors))
@@ -60,6 +55,6 @@ def test_a_run_is_scored_saved_and_refitted(y: np.ndarray, tmp_path: Path) -> No
 def test_the_test_part_does_not_move_the_training(y: np.ndarray) -> None:
     later = y.copy()
     later[171:] = 99.0
-    options = {"seed": 0, "max_steps": 12, "max_seconds": 20.0}
-    runs = [made(series).train(Design(hidden=8), Settings(0.01, 0.0), **options) for series in (y, later)]  # type: ignore[arg-type]  # options by name
+    job = Job(Design(hidden=8), Settings(0.01, 0.0), seed=0, max_steps=12, max_seconds=20.0)
+    runs = [made(series).train(job) for series in (y, later)]
     np.testing.assert_array_equal(runs[0].errors, runs[1].errors)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from lamina.study.bench import Settings, Standing
-from lamina.study.decide import Arm, decide
+from lamina.study.bench import Job, Settings, Standing
 from lamina.study.checks import CheckResult
+from lamina.study.decide import Arm, decide
 from lamina.study.record import candidate, check, environment, unanswered, verdict
 from lamina.study.space import Design
 
@@ -61,12 +62,12 @@ def test_the_effect_on_the_test_part_has_the_answers_sign(
 def test_a_candidate_keeps_its_collapsed_seeds(fake: Callable[..., Any], tmp_path: Path) -> None:
     bench = fake()
     standing = Standing(ONE)
-    options: dict[str, Any] = {"max_steps": 100, "max_seconds": 9.0}
     settings = Settings(learning_rate=0.01, dropout=0.2)
-    standing.search.append(bench.train(ONE, settings, seed=0, **options))
-    standing.repeats.append(bench.train(ONE, settings, seed=1, keep=tmp_path / "a", **options))
+    job = Job(ONE, settings, seed=0, max_steps=100, max_seconds=9.0)
+    standing.search.append(bench.train(job))
+    standing.repeats.append(bench.train(replace(job, seed=1, keep=tmp_path / "a")))
     bench.collapses = (ONE.id,)
-    standing.repeats.append(bench.train(ONE, settings, seed=2, keep=tmp_path / "b", **options))
+    standing.repeats.append(bench.train(replace(job, seed=2, keep=tmp_path / "b")))
     found = candidate(bench, standing, {ONE.id: [np.array([1.0, 3.0])]})
     assert (found.outcome, found.reason) == ("complete", "loss is NaN")
     assert [(score.seed, score.test) for score in found.scores] == [(1, 2.0), (2, None)]

@@ -9,8 +9,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lamina.study.decide import Layout
 from lamina.study.checks import CheckResult
+from lamina.study.decide import Layout
 from lamina.study.space import Design
 from lamina.study.verdict import Data, Figures, Metric
 
@@ -23,6 +23,24 @@ class Settings:
 
     learning_rate: float
     dropout: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run that is to be done.
+
+    Attributes:
+        max_steps: optimiser steps at most.
+        max_seconds: the run ends, with what it has learned, after this time.
+        keep: folder to save the model in, or None to keep only its scores.
+    """
+
+    design: Design
+    settings: Settings
+    seed: int
+    max_steps: int
+    max_seconds: float
+    keep: Path | None = None
 
 
 @dataclass
@@ -81,17 +99,8 @@ class Bench(Protocol):
     def checks(self) -> list[CheckResult]:
         """What may be wrong with the data."""
 
-    def train(
-        self,
-        design: Design,
-        settings: Settings,
-        *,
-        seed: int,
-        max_steps: int,
-        max_seconds: float,
-        keep: Path | None = None,
-    ) -> Run:
-        """Train once; save the model under ``keep``."""
+    def train(self, job: Job) -> Run:
+        """Train once, and save the model where the job says."""
 
     def trivial(self, seconds: float, seed: int) -> list[Trivial]:
         """All trivial methods, simplest first, within about ``seconds``."""

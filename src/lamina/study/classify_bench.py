@@ -11,11 +11,11 @@ from lamina.data.labelled import LabelledSequences
 from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.load import load
 from lamina.study.baselines import CLASSIFY_BASELINES, run_classify_baseline
-from lamina.study.bench import Array, Run, Settings, Trivial
+from lamina.study.bench import Array, Job, Run, Trivial
+from lamina.study.checks import CheckResult
 from lamina.study.cost import count_parameters, measure, median_ms
 from lamina.study.decide import Layout
 from lamina.study.labelled_checks import check_labelled
-from lamina.study.checks import CheckResult
 from lamina.study.space import Design
 from lamina.study.verdict import Confusion, Data, Figures, Metric
 from lamina.tasks.classify import case_scores
@@ -67,38 +67,29 @@ class ClassifyBench:
     def checks(self) -> list[CheckResult]:
         return check_labelled(self._training, self._validation, self._test)
 
-    def train(
-        self,
-        design: Design,
-        settings: Settings,
-        *,
-        seed: int,
-        max_steps: int,
-        max_seconds: float,
-        keep: Path | None = None,
-    ) -> Run:
+    def train(self, job: Job) -> Run:
         model = SequenceClassifier(
-            stack=design.body(settings.dropout),
-            attention=design.attention,
+            stack=job.design.body(job.settings.dropout),
+            attention=job.design.attention,
             training=TrainingConfig(
-                max_steps=max_steps,
-                max_seconds=max_seconds,
-                learning_rate=settings.learning_rate,
+                max_steps=job.max_steps,
+                max_seconds=job.max_seconds,
+                learning_rate=job.settings.learning_rate,
                 batch_size=32,
                 validations=10,
             ),
-            seed=seed,
+            seed=job.seed,
         )
         measured = measure(lambda: model.fit_sequences(self._training, self._validation))
         history = model.history_
         collapsed = history.outcome == "collapsed"
         errors = np.zeros(0) if collapsed else self._scores(model, self._validation)
-        if keep is not None and not collapsed:
-            model.save(keep)
+        if job.keep is not None and not collapsed:
+            model.save(job.keep)
         return Run(
-            design=design.id,
-            settings=settings,
-            seed=seed,
+            design=job.design.id,
+            settings=job.settings,
+            seed=job.seed,
             score=float("nan") if collapsed else self.summary(errors),
             errors=errors,
             seconds=measured.seconds,
@@ -107,7 +98,7 @@ class ClassifyBench:
             history=history.to_dict(),
             outcome="collapsed" if collapsed else "complete",
             reason=history.reason,
-            folder=None if collapsed else keep,
+            folder=None if collapsed else job.keep,
         )
 
     def _scores(self, model: SequenceClassifier, data: LabelledSequences) -> Array:

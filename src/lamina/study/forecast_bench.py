@@ -17,12 +17,12 @@ from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.load import load
 from lamina.metrics import METRICS, mase_scale
 from lamina.study.baselines import FORECAST_BASELINES, run_forecast_baseline
-from lamina.study.bench import Array, Run, Settings, Trivial
+from lamina.study.bench import Array, Job, Run, Trivial
+from lamina.study.checks import CheckResult
 from lamina.study.cost import count_parameters, measure, median_ms
 from lamina.study.decide import Layout
-from lamina.study.checks import CheckResult
-from lamina.study.table_checks import check_table
 from lamina.study.space import Design
+from lamina.study.table_checks import check_table
 from lamina.study.verdict import Data, Figures, Forecast, Metric, Residuals
 from lamina.tasks.forecast import PointMetric, mean_error, window_errors
 from lamina.tasks.intervals import interval
@@ -88,27 +88,18 @@ class ForecastBench:
     def checks(self) -> list[CheckResult]:
         return check_table(self._table, self._cuts, horizon=self._horizon)
 
-    def train(
-        self,
-        design: Design,
-        settings: Settings,
-        *,
-        seed: int,
-        max_steps: int,
-        max_seconds: float,
-        keep: Path | None = None,
-    ) -> Run:
-        model = self._model(design, settings, seed=seed, max_steps=max_steps, max_seconds=max_seconds)
+    def train(self, job: Job) -> Run:
+        model = self._model(job)
         measured = measure(lambda: model.fit_table(self._table, self._cuts))
         history = model.history_
         collapsed = history.outcome == "collapsed"
         errors = np.zeros(0) if collapsed else model.errors(self._validation)
-        if keep is not None and not collapsed:
-            model.save(keep)
+        if job.keep is not None and not collapsed:
+            model.save(job.keep)
         return Run(
-            design=design.id,
-            settings=settings,
-            seed=seed,
+            design=job.design.id,
+            settings=job.settings,
+            seed=job.seed,
             score=float("nan") if collapsed else mean_error(self._metric, errors),
             errors=errors,
             seconds=measured.seconds,
@@ -117,22 +108,14 @@ class ForecastBench:
             history=history.to_dict(),
             outcome="collapsed" if collapsed else "complete",
             reason=history.reason,
-            folder=None if collapsed else keep,
+            folder=None if collapsed else job.keep,
         )
 
-    def _model(
-        self,
-        design: Design,
-        settings: Settings,
-        *,
-        seed: int,
-        max_steps: int,
-        max_seconds: float,
-    ) -> Forecaster:
+    def _model(self, job: Job) -> Forecaster:
         training = TrainingConfig(
-            max_steps=max_steps,
-            max_seconds=max_seconds,
-            learning_rate=settings.learning_rate,
+            max_steps=job.max_steps,
+            max_seconds=job.max_seconds,
+            learning_rate=job.settings.learning_rate,
             batch_size=128,
             validations=10,
             patience=6,
@@ -141,11 +124,11 @@ class ForecastBench:
             horizon=self._horizon,
             input_size=self._input_size,
             segment=self._segment,
-            stack=design.body(settings.dropout),
-            attention=design.attention,
+            stack=job.design.body(job.settings.dropout),
+            attention=job.design.attention,
             metric=self._metric,
             training=training,
-            seed=seed,
+            seed=job.seed,
         )
 
     def trivial(self, seconds: float, seed: int) -> list[Trivial]:

@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from lamina.errors import LaminaError
-from lamina.study.bench import Bench, Run, Settings, Standing, Trivial
+from lamina.study.bench import Bench, Job, Run, Settings, Standing, Trivial
 from lamina.study.budget import Budget, Stage
 from lamina.study.decide import Arm, Decision, Question, decide
 from lamina.study.space import Design, Ladder, arms
@@ -177,11 +177,13 @@ class Climb:
         """Seconds of a run that do not depend on its steps, and seconds of a step."""
         short, long = (
             self._workers.train(
-                design,
-                Settings(**FIRST),
-                seed=self._seed,
-                max_steps=steps,
-                max_seconds=max(1.0, self._budget.left_s / 8),
+                Job(
+                    design,
+                    Settings(**FIRST),
+                    seed=self._seed,
+                    max_steps=steps,
+                    max_seconds=max(1.0, self._budget.left_s / 8),
+                )
             ).seconds
             for steps in PROBE_STEPS
         )
@@ -264,12 +266,14 @@ class Climb:
     def _train(self, design: Design, settings: Settings, *, seed: int, keep: Path | None = None) -> Run:
         assert self.findings.pace is not None
         return self._workers.train(
-            design,
-            settings,
-            seed=seed,
-            max_steps=self.findings.pace.max_steps,
-            max_seconds=self._guard_s(),
-            keep=keep,
+            Job(
+                design,
+                settings,
+                seed=seed,
+                max_steps=self.findings.pace.max_steps,
+                max_seconds=self._guard_s(),
+                keep=keep,
+            )
         )
 
     def _decide(self, question: Ladder, standings: dict[str, Standing], stage: Stage) -> None:

@@ -14,14 +14,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
 from lamina.errors import LaminaError
-from lamina.study.bench import Bench, Run, Settings
-from lamina.study.space import Design
+from lamina.study.bench import Bench, Job, Run
 
 T = TypeVar("T")
 
@@ -29,16 +26,7 @@ T = TypeVar("T")
 class Workers(Protocol):
     """Where training runs happen."""
 
-    def train(
-        self,
-        design: Design,
-        settings: Settings,
-        *,
-        seed: int,
-        max_steps: int,
-        max_seconds: float,
-        keep: Path | None = None,
-    ) -> Run:
+    def train(self, job: Job) -> Run:
         """``Bench.train``; may be called from several threads."""
 
     def each(self, calls: Sequence[Callable[[], T]]) -> Iterator[T]:
@@ -107,27 +95,17 @@ class Processes:
             process.terminate()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def train(
-        self,
-        design: Design,
-        settings: Settings,
-        *,
-        seed: int,
-        max_steps: int,
-        max_seconds: float,
-        keep: Path | None = None,
-    ) -> Run:
+    def train(self, job: Job) -> Run:
         """``Bench.train`` in one of the processes.
 
         Raises:
             LaminaError: the process died.
         """
         try:
-            job = _Job(design, settings, seed, max_steps, max_seconds, keep)
             return self._processes.submit(_train, job).result()
         except BrokenProcessPool as error:
             raise LaminaError(
-                f"a process that trained {design.label} died, perhaps for want of memory. "
+                f"a process that trained {job.design.label} died, perhaps for want of memory. "
                 "Go on with --resume --threads 1, which trains one run at a time."
             ) from error
 
@@ -159,23 +137,6 @@ def _ready() -> None:
     """Nothing; a process that runs it has started."""
 
 
-@dataclass(frozen=True)
-class _Job:
-    design: Design
-    settings: Settings
-    seed: int
-    max_steps: int
-    max_seconds: float
-    keep: Path | None
-
-
-def _train(job: _Job) -> Run:
+def _train(job: Job) -> Run:
     assert _bench is not None
-    return _bench.train(
-        job.design,
-        job.settings,
-        seed=job.seed,
-        max_steps=job.max_steps,
-        max_seconds=job.max_seconds,
-        keep=job.keep,
-    )
+    return _bench.train(job)
