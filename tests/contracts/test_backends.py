@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lamina.errors import DataError
 from lamina.ops.backends.aten import Aten
 from lamina.ops.backends.reference import Reference
 from lamina.ops.call import Backend, Call, Weights, ZoneoutMasks, ZoneoutRates
@@ -32,9 +33,11 @@ def make_call(
     lengths: list[int] | None = None,
     reverse: bool = False,
     biases: str = "bc",
+    outputs: int | None = None,
 ) -> Call:
-    """A call on random numbers with NaN wherever a row has ended."""
+    """A call on random numbers with NaN wherever a row has ended; projected where ``outputs`` is given."""
     batch, time, features, hidden = shape
+    width = hidden if outputs is None else outputs
     torch.manual_seed(0)
 
     def draw(*size: int, scale: float = 0.5) -> Tensor:
@@ -46,12 +49,13 @@ def make_call(
     recurrent_scale = 0.5 * hidden**-0.5 if cell == "relu" else 0.5
     weights = Weights(
         draw(rows, features),
-        draw(rows, hidden, scale=recurrent_scale),
+        draw(rows, width, scale=recurrent_scale),
         draw(rows) if "b" in biases else None,
         draw(rows) if "c" in biases else None,
         {name: draw(extra.rows, hidden) for name, extra in kind.extra.items()},
+        None if outputs is None else draw(outputs, hidden),
     )
-    state = tuple(draw(batch, hidden) for _ in kind.states)
+    state = tuple(draw(batch, width if k == 0 else hidden) for k in range(len(kind.states)))
     x = torch.randn(batch, time, features, dtype=dtype)
     valid = None if lengths is None else torch.tensor(lengths, dtype=torch.int64)
     if valid is not None:
@@ -63,6 +67,7 @@ def parameters(call: Call) -> dict[str, Tensor]:
     """Everything whose gradient counts."""
     weights = call.weights
     named = {"w": weights.w, "r": weights.r, "b": weights.b, "c": weights.c, **weights.extra}
+    named["projection"] = weights.projection
     states = {f"initial {n}": s for n, s in zip(call.cell.states, call.state, strict=True)}
     return {"x": call.x, **states, **{n: t for n, t in named.items() if t is not None}}
 
@@ -171,12 +176,16 @@ def torch_run(call: Call) -> tuple[Tensor, State]:
     The reverse direction is the second half of a bidirectional module whose first half is ignored.
     """
     weights, (_, _, features) = call.weights, call.x.shape
-    hidden = weights.r.shape[1]
-    options = {"nonlinearity": call.cell.name} if call.cell.name in ("tanh", "relu") else {}
+    options: dict[str, object] = (
+        {"nonlinearity": call.cell.name} if call.cell.name in ("tanh", "relu") else {}
+    )
+    if weights.projection is not None:
+        options["proj_size"] = weights.outputs
     module = TORCH[call.cell.name](
-        features, hidden, batch_first=True, bidirectional=True, dtype=torch.float64, **options
+        features, weights.hidden, batch_first=True, bidirectional=True, dtype=torch.float64, **options
     )
     own = {"weight_ih": weights.w, "weight_hh": weights.r, "bias_ih": weights.b, "bias_hh": weights.c}
+    own["weight_hr"] = weights.projection
     replaced = {f"{n}_l0{end}": t for n, t in own.items() for end in ("", "_reverse") if t is not None}
     lengths = torch.full((call.x.shape[0],), call.x.shape[1]) if call.lengths is None else call.lengths
     packed = pack_padded_sequence(call.x, lengths, batch_first=True, enforce_sorted=False)
@@ -189,11 +198,43 @@ def torch_run(call: Call) -> tuple[Tensor, State]:
     return y.chunk(2, -1)[side], tuple(s[side] for s in finals)
 
 
+@pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
+@pytest.mark.parametrize("outputs", [1, 3, 6])
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")  # torch says it once
+def test_backend_projects_the_output_of_an_lstm(
+    backend: Backend, outputs: int, same: Same, *, ragged: bool
+) -> None:
+    call = make_call("lstm", outputs=outputs, lengths=[9, 3, 0, 1, 5] if ragged else None, reverse=ragged)
+    compare(backend, accepted(backend, call), same)
+    keep = torch.rand(5, 9, outputs) < 0.3, torch.rand(5, 9, 7) < 0.3
+    mask = (torch.rand(5, outputs) < 0.5).double() * 2
+    masked = replace(call, recurrent_mask=mask, zoneout=ZoneoutMasks(keep))
+    if backend.name != "aten":  # torch has neither masks nor zoneout
+        compare(backend, accepted(backend, masked), same)
+
+
+def test_projection_of_another_cell_is_a_clear_error() -> None:
+    with pytest.raises(DataError, match=r"gru.*no projection"):
+        make_call("gru", outputs=3)
+
+
+def test_shapes_that_do_not_fit_the_projection_come_in_one_message() -> None:
+    call = make_call("lstm", outputs=3)
+    wide = torch.zeros(5, 7, dtype=torch.float64)
+    weights = replace(call.weights, projection=torch.zeros(4, 7, dtype=torch.float64))
+    faults = r"projection must have shape \(3, 7\).*state h must have shape \(5, 3\)"
+    with pytest.raises(DataError, match=faults):
+        replace(call, weights=weights, state=(wide, wide))
+
+
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("lengths", [None, [9, 3, 2, 1, 5]], ids=["full", "ragged"])
-@pytest.mark.parametrize("cell", TORCH)
-def test_reference_equals_torch(cell: str, lengths: list[int] | None, reverse: bool, same: Same) -> None:
-    call = make_call(cell, lengths=lengths, reverse=reverse)
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize(("cell", "outputs"), [*((cell, None) for cell in TORCH), ("lstm", 3)])
+def test_reference_equals_torch(
+    cell: str, outputs: int | None, lengths: list[int] | None, reverse: bool, same: Same
+) -> None:
+    call = make_call(cell, outputs=outputs, lengths=lengths, reverse=reverse)
     expected = results(call, torch_run(call))
     for name, actual in results(call, REFERENCE.run(call)).items():
         same(actual, expected[name], name)

@@ -47,6 +47,8 @@ class Cell(ABC):
     """The gate that at 1 leaves the memory as it was, if there is one."""
     write_gate: ClassVar[str | None] = None
     """The gate that at 1 writes to the memory, where it is not ``1 - keep_gate``."""
+    projects: ClassVar[bool] = False
+    """Whether a scan may replace the h that ``step`` returns by P h; ``step`` then reads no old h."""
 
     @staticmethod
     @abstractmethod
@@ -107,6 +109,7 @@ class LSTM(Cell):
     states = ("h", "c")
     keep_gate = "forget"
     write_gate = "input"
+    projects = True
 
     @staticmethod
     @override

@@ -133,7 +133,7 @@ def scan(
         The rest is described with ``Call``.
 
     Returns:
-        y, (batch, time, hidden): h after each step, zero at padding; and the state after the last valid
+        y, (batch, time, outputs): h after each step, zero at padding; and the state after the last valid
         step of each row. A row of length 0 keeps the state it came with.
 
     Raises:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from typing_extensions import override
@@ -63,6 +65,8 @@ def _forward(call: Call, x: Tensor, weights: Weights) -> tuple[Tensor, State]:
     if biased:  # torch wants both or neither
         zero = weights.w.new_zeros(weights.w.shape[0])
         parameters += [zero if bias is None else bias for bias in (weights.b, weights.c)]
+    if weights.projection is not None:
+        parameters.append(weights.projection)
     hx = [h[None].contiguous() for h in call.state]  # each (1, batch, hidden)
     layers, dropout, bidirectional, batch_first = 1, 0.0, False, True
     options = (parameters, biased, layers, dropout, call.needs_grad, bidirectional, batch_first)
@@ -77,16 +81,19 @@ def _forward(call: Call, x: Tensor, weights: Weights) -> tuple[Tensor, State]:
 def _hold_memory(x: Tensor, weights: Weights, lengths: Tensor) -> tuple[Tensor, Weights]:
     """Add an input that is 1 at padding only and there forces the gates so that c' = 1 * c + 0 * g.
 
-    At padding the other inputs are 0 and, in a row that has started, |h| < 1, so no gate's term exceeds
-    |b| + |c| + sum |R|. The new weight exceeds that by 100; sigmoid(100) is 1 to the last bit in float64,
-    its slope 4e-44.
+    At padding the other inputs are 0 and, in a row that has started, |h| < 1, or sum |P| with a projection,
+    so no gate's term exceeds |b| + |c| + |R| sum |P|. The new weight exceeds that by 100; sigmoid(100) is 1
+    to the last bit in float64, its slope 4e-44.
     """
-    reach = weights.r.detach().abs().sum(1)  # (gates * hidden)
+    reach = weights.r.detach().abs()  # (gates * hidden, outputs)
+    if weights.projection is not None:
+        reach = reach * weights.projection.detach().abs().sum(1)
+    reach = reach.sum(1)  # (gates * hidden)
     for bias in (weights.b, weights.c):
         reach = reach if bias is None else reach + bias.detach().abs()
     hold = reach.max() + 100
     sign = torch.tensor([-1.0, 1.0, 0.0, 0.0], dtype=x.dtype, device=x.device)  # input, forget, the rest
-    column = (sign * hold).repeat_interleave(weights.r.shape[1])[:, None]  # (gates * hidden, 1)
+    column = (sign * hold).repeat_interleave(weights.hidden)[:, None]  # (gates * hidden, 1)
     padding = ~valid_steps(lengths, x.shape[1])[:, :, None]
-    held = Weights(torch.cat((weights.w, column), 1), weights.r, weights.b, weights.c)
+    held = replace(weights, w=torch.cat((weights.w, column), 1))
     return torch.cat((x, padding.to(x.dtype)), 2), held

@@ -54,6 +54,7 @@ class Native(Backend):
             f"it runs on the CPU only, and x is on {call.x.device}": call.x.device.type != "cpu",
             f"it computes in float32 and float64, and x is {dtype}": dtype not in _PROBLEMS,
             "x, state and weights must share one dtype, without autocast": mixed,
+            "it has no kernel for a projection": call.weights.projection is not None,
             "it gives no gradient of the recurrent mask": mask is not None and mask.requires_grad,
         }
         return next((reason for reason, applies in refusals.items() if applies), None)

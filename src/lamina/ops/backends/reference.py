@@ -25,7 +25,7 @@ class Reference(Backend):
     def run(self, call: Call) -> tuple[Tensor, State]:
         weights, state = call.weights, call.state
         batch, time, _ = call.x.shape
-        blocks = (len(call.cell.gates), weights.r.shape[1])
+        blocks = (len(call.cell.gates), weights.hidden)
         x = call.x if call.lengths is None else zero_padding(call.x, call.lengths)
         # unbind, not x[:, t]: the gradient of T selections would be T tensors of the full size
         wx = torch.unflatten(F.linear(x, weights.w, weights.b), -1, blocks).unbind(
@@ -38,12 +38,14 @@ class Reference(Backend):
             h = state[0] if call.recurrent_mask is None else state[0] * call.recurrent_mask
             rh = torch.unflatten(F.linear(h, weights.r, weights.c), -1, blocks)  # (batch, gates, hidden)
             new = call.cell.step(wx[t], rh, state, weights.extra)
+            if weights.projection is not None:
+                new = (F.linear(new[0], weights.projection), *new[1:])
             new = _zoneout(call.zoneout, t, state, new)
             if valid is not None:
                 new = tuple(torch.where(valid[:, t, None], n, o) for n, o in zip(new, state, strict=True))
             state = new
             outputs[t] = state[0]
-        y = torch.stack(outputs, 1) if outputs else state[0].new_zeros(batch, 0, blocks[1])
+        y = torch.stack(outputs, 1) if outputs else state[0].new_zeros(batch, 0, weights.outputs)
         return (y if call.lengths is None else zero_padding(y, call.lengths)), state
 
 
