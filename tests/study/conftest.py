@@ -19,8 +19,8 @@ import pytest
 from lamina.study import budget as budget_module
 from lamina.study.bench import Array, Job, Run, Settings, Trivial
 from lamina.study.checks import CheckResult
-from lamina.study.decide import Layout
 from lamina.study.ladder import PROBE_STEPS
+from lamina.study.scores import Layout
 from lamina.study.space import Design
 from lamina.study.verdict import Data, Figures, Metric
 

@@ -11,8 +11,9 @@ import torch
 
 from lamina.study.bench import Job, Settings, Standing
 from lamina.study.checks import CheckResult
-from lamina.study.decide import Arm, decide
+from lamina.study.decide import decide
 from lamina.study.record import candidate, check, environment, unanswered, verdict
+from lamina.study.scores import Arm
 from lamina.study.space import Design
 
 ONE, TWO = Design(), Design(layers=2)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamina.study.checks import CheckResult
-from lamina.study.decide import Layout
+from lamina.study.scores import Layout
 from lamina.study.space import Design
 from lamina.study.verdict import Data, Figures, Metric
 

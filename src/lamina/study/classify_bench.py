@@ -14,8 +14,8 @@ from lamina.study.baselines import CLASSIFY_BASELINES, run_classify_baseline
 from lamina.study.bench import Array, Job, Run, Trivial
 from lamina.study.checks import CheckResult
 from lamina.study.cost import count_parameters, measure, median_ms
-from lamina.study.decide import Layout
 from lamina.study.labelled_checks import check_labelled
+from lamina.study.scores import Layout
 from lamina.study.space import Design
 from lamina.study.verdict import Confusion, Data, Figures, Metric
 from lamina.tasks.classify import case_scores

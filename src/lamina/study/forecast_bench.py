@@ -20,7 +20,7 @@ from lamina.study.baselines import FORECAST_BASELINES, run_forecast_baseline
 from lamina.study.bench import Array, Job, Run, Trivial
 from lamina.study.checks import CheckResult
 from lamina.study.cost import count_parameters, measure, median_ms
-from lamina.study.decide import Layout
+from lamina.study.scores import Layout
 from lamina.study.space import Design
 from lamina.study.table_checks import check_table
 from lamina.study.verdict import Data, Figures, Forecast, Metric, Residuals

@@ -21,7 +21,9 @@ import numpy as np
 from lamina.errors import LaminaError
 from lamina.study.bench import Bench, Job, Run, Settings, Standing, Trivial
 from lamina.study.budget import Budget, Stage
-from lamina.study.decide import Arm, Decision, Question, decide
+from lamina.study.decide import Decision, decide
+from lamina.study.scores import Arm
+from lamina.study.sentences import Question
 from lamina.study.space import Design, Ladder, arms
 from lamina.study.trials import FIRST, Trials
 from lamina.study.workers import Workers

@@ -15,8 +15,10 @@ from lamina.estimators.saving import versions
 from lamina.ops.scan import explain
 from lamina.study.bench import Array, Bench, Standing, Trivial
 from lamina.study.checks import CheckResult
-from lamina.study.decide import Arm, Decision, compare
+from lamina.study.comparison import compare
+from lamina.study.decide import Decision
 from lamina.study.ladder import Findings
+from lamina.study.scores import Arm
 from lamina.study.space import Design
 from lamina.study.verdict import (
     Baseline,
