@@ -11,14 +11,18 @@ import lamina
 
 PUBLIC = (
     "read_series",
+    "nn",
     "StackConfig",
     "Stack",
     "Attention",
     "TransformerConfig",
     "Transformer",
+    "accelerate",
+    "restore",
     "TrainingConfig",
     "Forecaster",
     "SequenceClassifier",
+    "LanguageModel",
     "load",
     "study",
     "Study",
@@ -34,11 +38,11 @@ def test_public_names_are_these() -> None:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_name_resolves_and_says_what_it_is(name: str) -> None:
     found = getattr(lamina, name)
-    assert found.__name__ == name
+    assert found.__name__.removeprefix("lamina.") == name
     assert (inspect.getdoc(found) or "").strip()
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLIC if name != "LaminaError"])
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name not in {"LaminaError", "nn"}])
 def test_arguments_after_the_second_are_named(name: str) -> None:
     found = getattr(lamina, name)
     parameters = list(inspect.signature(found).parameters.values())
@@ -55,6 +59,14 @@ def test_study_is_the_function_also_after_its_package_is_imported() -> None:
     code = "import lamina.study.space, lamina; lamina.study('x.csv', budget='never')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ConfigError: a budget is a time" in done.stderr
+
+
+def test_layers_are_reached_through_the_package_of_layers() -> None:
+    assert {"LSTM", "GRU", "RNN", "Stack"} <= set(dir(lamina.nn))
+    for name in lamina.nn.__all__:
+        assert getattr(lamina.nn, name).__name__ == name
+    with pytest.raises(AttributeError, match=r"module 'lamina\.nn' has no attribute 'LSTMCell'"):
+        _ = lamina.nn.LSTMCell
 
 
 def test_public_names_are_listed() -> None:

@@ -11,12 +11,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import lamina.nn as nn  # noqa: PLR0402  # no file imports from `lamina`
     from lamina.api import Study, open_study, study
     from lamina.data.series import read_series
     from lamina.errors import LaminaError
     from lamina.estimators.classifier import SequenceClassifier
     from lamina.estimators.forecaster import Forecaster
+    from lamina.estimators.language_model import LanguageModel
     from lamina.estimators.load import load
+    from lamina.nn.accelerate import accelerate, restore
     from lamina.nn.attention import Attention
     from lamina.nn.stack import Stack, StackConfig
     from lamina.nn.transformer import Transformer, TransformerConfig
@@ -30,9 +33,12 @@ _HOME = {
     "Attention": "lamina.nn.attention",
     "TransformerConfig": "lamina.nn.transformer",
     "Transformer": "lamina.nn.transformer",
+    "accelerate": "lamina.nn.accelerate",
+    "restore": "lamina.nn.accelerate",
     "TrainingConfig": "lamina.training.optim",
     "Forecaster": "lamina.estimators.forecaster",
     "SequenceClassifier": "lamina.estimators.classifier",
+    "LanguageModel": "lamina.estimators.language_model",
     "load": "lamina.estimators.load",
     "study": "lamina.api",
     "Study": "lamina.api",
@@ -42,14 +48,18 @@ _HOME = {
 
 __all__ = [  # noqa: RUF022  # in the order of the flow, not of the alphabet
     "read_series",
+    "nn",
     "StackConfig",
     "Stack",
     "Attention",
     "TransformerConfig",
     "Transformer",
+    "accelerate",
+    "restore",
     "TrainingConfig",
     "Forecaster",
     "SequenceClassifier",
+    "LanguageModel",
     "load",
     "study",
     "Study",
@@ -59,6 +69,8 @@ __all__ = [  # noqa: RUF022  # in the order of the flow, not of the alphabet
 
 
 def __getattr__(name: str) -> Any:
+    if name == "nn":  # a package with public names of its own, so that `lamina.nn.LSTM` needs one import
+        return importlib.import_module("lamina.nn")
     if name not in _HOME:
         raise AttributeError(f"module 'lamina' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOME[name]), name)
