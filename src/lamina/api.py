@@ -23,13 +23,13 @@ from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.load import load
 from lamina.study.bench import Bench
 from lamina.study.budget import parse_duration
+from lamina.study.checks import CheckResult, columns_to_leave_out, parse_allow
 from lamina.study.classify_bench import ClassifyBench
 from lamina.study.forecast_bench import ForecastBench
-from lamina.study.record import check
 from lamina.study.run import RECORD, Quiet, StudyListener, run_study
 from lamina.study.space import parse_questions
-from lamina.study.table_checks import constant_target, future_leaks
-from lamina.study.verdict import Check, StudyRecord, Verdict
+from lamina.study.table_checks import column_leaks, constant_target
+from lamina.study.verdict import StudyRecord, Verdict
 from lamina.tasks.forecast import PointMetric
 
 REPORT = "report.html"
@@ -154,6 +154,7 @@ def study(
     ask: str | None = None,
     depths: Sequence[int] = (1, 2, 3, 4),
     rope: float = 0.005,
+    allow: Sequence[str] = (),
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -177,6 +178,7 @@ def study(
         ask: some of depth, direction, cell, attention, transformer, divided by commas; all by default.
         depths: rungs of the depth ladder.
         rope: relative difference that does not matter.
+        allow: codes of checks, such as LK05, that are told but neither leave a column out nor end the study.
         seed: the same seed gives the same search.
         out: folder for the results; default ``<name>-study``.
         resume: go on with a study in ``out`` that was interrupted.
@@ -208,7 +210,8 @@ def study(
     }
     sequences = {"labels": labels, "groups": groups, "test": test}
     bench: Bench
-    checks: tuple[Check, ...] = ()
+    allowed = parse_allow(allow)
+    checks: tuple[CheckResult, ...] = ()
     if labels is not None or isinstance(known, LabelledSource) or _is_sequence_file(data):
         _refuse({**columns, "horizon": horizon}, f"{name} holds labelled sequences")
         bench, facts = _classify_bench(
@@ -231,7 +234,7 @@ def study(
                 "a forecast needs a horizon: the number of rows ahead. Give horizon= (--horizon)."
             )
         _require_change(table, horizon)
-        table, checks = _without_leaks(table, horizon)
+        table, checks = _without_leaks(table, horizon, allowed)
         bench, facts = ForecastBench(table, horizon=horizon, metric=_metric(metric), path=name), _facts(table)
     folder = Path(out) if out is not None else Path(f"{_stem(name)}-study")
     record = run_study(
@@ -246,6 +249,7 @@ def study(
         resume=resume,
         command=command,
         checks=checks,
+        allow=allowed,
         facts=facts,
         began=began,
         workers=_workers(workers, seconds, bench.data.rows),
@@ -305,12 +309,14 @@ def _facts(table: SeriesTable) -> tuple[str, ...]:
     return (*facts, f"{missing:,} missing (kept as missing)" if missing else "none missing")
 
 
-def _without_leaks(table: SeriesTable, horizon: int) -> tuple[SeriesTable, tuple[Check, ...]]:
-    """The table without the columns that hold the target's future, and a check that names each."""
-    leaks = [leak for leak in future_leaks(table, horizon=horizon) if leak.outcome == "fail"]
+def _without_leaks(
+    table: SeriesTable, horizon: int, allow: tuple[str, ...]
+) -> tuple[SeriesTable, tuple[CheckResult, ...]]:
+    """The table without the columns that give the target away, and the failed check of each."""
+    leaks = columns_to_leave_out(column_leaks(table, horizon=horizon), allow)
     if not leaks:
         return table, ()
-    names = {str(leak.evidence["column"]) for leak in leaks}
+    names = set(leaks)
     kept = [i for i, name in enumerate(table.past_names) if name not in names]
     ahead = [i for i, name in enumerate(table.future_names) if name not in names]
     encoding = table.encoding
@@ -327,7 +333,7 @@ def _without_leaks(table: SeriesTable, horizon: int) -> tuple[SeriesTable, tuple
         ),
         notes=(*table.notes, f"left out as a leak of the future: {', '.join(sorted(names))}"),
     )
-    return left, tuple(check(leak) for leak in leaks)
+    return left, tuple(leaks.values())
 
 
 def _classify_bench(

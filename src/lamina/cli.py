@@ -73,6 +73,9 @@ def study(
     ] = None,
     depths: Annotated[str, typer.Option(help="Rungs of the depth ladder.")] = "1,2,3,4",
     rope: Annotated[float, typer.Option(min=0, help="Relative difference that does not matter.")] = 0.005,
+    allow: Annotated[
+        str, typer.Option(help="Codes of checks to pass over, such as LK05,WN02; docs/checks.md has them.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="The same seed gives the same search.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all cores.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: <data>-study.")] = None,
@@ -112,6 +115,7 @@ def study(
         "ask": ask,
         "depths": _whole_numbers(depths),
         "rope": rope,
+        "allow": _names(allow) or (),
         "seed": seed,
         "out": out,
         "resume": resume,

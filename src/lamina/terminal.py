@@ -132,7 +132,7 @@ def show_record(console: Console, record: StudyRecord, folder: str) -> None:
     warnings = [
         (f"[{colours[check.outcome]}]{check.code}[/]", escape(check.sentence))
         for check in record.checks
-        if check.outcome != "pass"
+        if check.outcome != "pass" and not check.allowed
     ]
     console.print(paragraphs([*answers, *warnings]))
     console.print()

@@ -1,11 +1,23 @@
-"""Checks of labelled sequences before training."""
+"""Checks of labelled sequences before training: what parts have in common, and what they lack."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lamina.data.labelled import LabelledSequences
 from lamina.study.checks import CheckResult
+from lamina.study.stretches import shape, shared_runs
+
+Sequence = NDArray[np.float32]
+
+# A run of rows is long enough to be told from any other at this many values, features counted.
+RUN_VALUES = 32
+LEAST_RUN = 4
+# Windows cut with an overlap and then drawn at random share rows nearly always; chance never does.
+OVERLAPPING = 0.05
+# A part lacks a class by more than chance where this many of its sequences were to be expected.
+EXPECTED = 5.0
 
 
 def check_labelled(
@@ -13,29 +25,113 @@ def check_labelled(
 ) -> list[CheckResult]:
     """Every check, in the order of their codes.
 
-    LB01 a sequence of validation or test stands in training too: warn, with how many.
+    LB01 a sequence of validation or test stands in training too, at whatever scale: warn, with how many.
     LB02 a class has no training sequence: fail, with its name.
+    LB03 sequences of validation or test overlap with those of training, as windows of one recording do: fail.
+    LB04 validation or test holds one class only (fail), or lacks a class it should have (warn).
+    LB05 a group lies in training and in another part: fail.
     """
-    return [_duplicates(training, validation, test), _missing_classes(training)]
+    later = {"validation": validation, "test": test}
+    asked = [part[i] for part in later.values() for i in range(len(part))]
+    known = [training[i] for i in range(len(training))]
+    again = _again(known, asked)
+    return [
+        _duplicates(int(again.sum())),
+        _missing_classes(training),
+        _overlaps(known, [sequence for sequence, copy in zip(asked, again, strict=True) if not copy]),
+        _classes_of_parts(training, later),
+        _split_groups(training, later),
+    ]
 
 
-def _duplicates(
-    training: LabelledSequences, validation: LabelledSequences, test: LabelledSequences
-) -> CheckResult:
-    known = {training[i].tobytes() for i in range(len(training))}
-    again = sum(part[i].tobytes() in known for part in (validation, test) for i in range(len(part)))
+def _again(known: list[Sequence], asked: list[Sequence]) -> NDArray[np.bool_]:
+    """(asked,) whether a sequence is one of the known, perhaps at another offset and scale."""
+    values = {sequence.tobytes() for sequence in known}
+    shapes = {shape for sequence in known if (shape := _plain_or_shape(sequence)) is not None}
+    return np.array(
+        [sequence.tobytes() in values or _plain_or_shape(sequence) in shapes for sequence in asked],
+        dtype=bool,
+    )
+
+
+def _plain_or_shape(sequence: Sequence) -> tuple[int, int] | None:
+    return shape(sequence) if len(sequence) >= LEAST_RUN else None
+
+
+def _duplicates(again: int) -> CheckResult:
     evidence: dict[str, float | int | str] = {"duplicates": again}
     if again:
-        sentence = f"{again} sequences of the validation and test parts stand in training too; scores flatter"
+        sentence = (
+            f"{again} sequence{'s' if again > 1 else ''} of the validation and test parts "
+            f"stand{'' if again > 1 else 's'} in training too, perhaps at another scale; scores flatter"
+        )
         return CheckResult("LB01", "warn", evidence, sentence)
     return CheckResult("LB01", "pass", evidence, "no sequence stands in two parts")
 
 
 def _missing_classes(training: LabelledSequences) -> CheckResult:
-    counts = np.bincount(training.labels, minlength=len(training.classes))
+    counts = _counts(training)
     absent = [name for name, count in zip(training.classes, counts, strict=True) if not count]
     evidence: dict[str, float | int | str] = {"absent": len(absent)}
     if absent:
         sentence = f"no training sequence has the class {', '.join(absent)}, so it cannot be learnt"
         return CheckResult("LB02", "fail", evidence, sentence)
     return CheckResult("LB02", "pass", evidence, "every class has training sequences")
+
+
+def _overlaps(known: list[Sequence], asked: list[Sequence]) -> CheckResult:
+    shortest = min(len(sequence) for sequence in (*known, *asked)) if asked else LEAST_RUN
+    length = max(LEAST_RUN, min(-(-RUN_VALUES // known[0].shape[1]), shortest // 4))
+    longer = max(length, shortest // 3)  # scaled runs agree more easily, so they have to be longer
+    found = shared_runs(known, asked, length=length, stride=max(1, length // 2)) > 0
+    found |= shared_runs(known, asked, length=longer, stride=max(1, length // 4), scaled=True) > 0
+    share = float(found.mean()) if asked else 0.0
+    evidence: dict[str, float | int | str] = {"share": share, "run": length}
+    if share < OVERLAPPING:
+        return CheckResult("LB03", "pass", evidence, "sequences of different parts share no rows")
+    sentence = (
+        f"{share:.0%} of the validation and test sequences share runs of {length} rows with training, as "
+        "windows do that were cut with an overlap and then drawn at random. Split the recordings first and "
+        "cut them afterwards, or name the recording of each sequence as its group"
+    )
+    return CheckResult("LB03", "fail", evidence, sentence)
+
+
+def _classes_of_parts(training: LabelledSequences, later: dict[str, LabelledSequences]) -> CheckResult:
+    shares = _counts(training) / max(1, len(training))
+    for name, part in later.items():
+        counts = _counts(part)
+        if np.count_nonzero(counts) == 1 and np.count_nonzero(shares) > 1:
+            only = part.classes[int(counts.argmax())]
+            sentence = f"every {name} sequence has the class {only}, so nothing can be told apart there"
+            return CheckResult("LB04", "fail", {"part": name, "classes": 1}, sentence)
+        lacking = [part.classes[i] for i in np.flatnonzero((counts == 0) & (shares * len(part) >= EXPECTED))]
+        if lacking:
+            sentence = (
+                f"no {name} sequence has the class {', '.join(lacking)}, though training has many: "
+                "scores say nothing of it"
+            )
+            return CheckResult("LB04", "warn", {"part": name, "lacking": len(lacking)}, sentence)
+    return CheckResult("LB04", "pass", {}, "validation and test hold the classes they should")
+
+
+def _split_groups(training: LabelledSequences, later: dict[str, LabelledSequences]) -> CheckResult:
+    if training.groups is None:
+        return CheckResult("LB05", "pass", {}, "no groups were named")
+    both = {
+        str(group)
+        for part in later.values()
+        if part.groups is not None
+        for group in np.intersect1d(training.groups, part.groups)
+    }
+    if both:
+        sentence = (
+            f"{len(both)} group{'s lie' if len(both) > 1 else ' lies'} in training and in another part, "
+            f"such as '{min(both)}': scores then count what is known of the group"
+        )
+        return CheckResult("LB05", "fail", {"groups": len(both)}, sentence)
+    return CheckResult("LB05", "pass", {"groups": 0}, "every group lies in one part")
+
+
+def _counts(part: LabelledSequences) -> NDArray[np.int64]:
+    return np.bincount(part.labels[part.labels >= 0], minlength=len(part.classes))

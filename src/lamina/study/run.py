@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lamina.errors import ConfigError, SavedModelError
+from lamina.study.after_checks import check_findings, earlier_readings
 from lamina.study.bench import Bench
 from lamina.study.budget import Budget
+from lamina.study.checks import CheckResult, require_passed
 from lamina.study.ladder import SHARES, Climb, Findings, Listener, Pace, Silent
 from lamina.study.record import (
     TestErrors,
@@ -25,7 +27,7 @@ from lamina.study.record import (
 )
 from lamina.study.space import Ladder
 from lamina.study.trials import Trials
-from lamina.study.verdict import Best, Check, Data, Environment, Figures, Settings, StudyRecord, Verdict
+from lamina.study.verdict import Best, Data, Environment, Figures, Settings, StudyRecord, Verdict
 from lamina.study.verdict import Budget as BudgetRecord
 from lamina.study.workers import Here, Processes
 
@@ -158,7 +160,8 @@ def run_study(
     listener: StudyListener,
     resume: bool,
     command: str,
-    checks: tuple[Check, ...] = (),
+    checks: tuple[CheckResult, ...] = (),
+    allow: tuple[str, ...] = (),
     facts: tuple[str, ...] = (),
     workers: int = 1,
     began: float | None = None,
@@ -169,14 +172,18 @@ def run_study(
 
     Args:
         checks: findings from before the bench was made.
+        allow: codes of checks that are told but do not end the study.
         facts: of the data, for the listener's opening.
         began: ``time.monotonic()`` from which the budget counts; None counts from now.
         workers: runs at the same time, each in a process of its own where it is more than one.
 
     Raises:
+        DataError: a check of the data failed, and its code is not allowed.
         ConfigError: the folder holds something, or nothing to resume, or a study of other data or options, or
             one that has read its test part and cannot use more budget.
     """
+    of_data = bench.checks()
+    require_passed(of_data, allow)
     plan = {
         "task": bench.task,
         "data": bench.data.hash,
@@ -211,7 +218,7 @@ def run_study(
         pace=state.pace,
     )
     keeper.state, keeper.budget, keeper.climb = state, budget, climb
-    found = checks + tuple(check(result) for result in bench.checks())
+    before = [*checks, *of_data, earlier_readings(folder, bench.data.hash)]
     ending = None
     with suppress(KeyboardInterrupt):
         with pool:
@@ -230,14 +237,15 @@ def run_study(
         data=bench.data,
         environment=here,
         budget=BudgetRecord(asked_s=budget_s, used_s=budget.used_s),
-        settings=Settings(seed=seed, questions=questions, command=command),
+        settings=Settings(seed=seed, questions=questions, allow=allow, command=command),
         questions=_questions(bench, climb, shown.test, {entry.id for entry in candidates}),
         candidates=candidates,
         baselines=tuple(baseline(bench, method, shown.test) for method in climb.findings.trivial),
         best=shown.best,
-        checks=found + _own_checks(climb.findings, finished=ending is not None),
         figures=shown.figures,
     )
+    results = [*before, *check_findings(record), *_own_checks(climb.findings, finished=ending is not None)]
+    record = record.model_copy(update={"checks": tuple(check(result, allow) for result in results)})
     record.save(folder / RECORD)
     state.write(budget.used_s, climb.findings.pace)
     return record
@@ -310,26 +318,22 @@ def _questions(bench: Bench, climb: Climb, test: TestErrors, known: set[str]) ->
     return tuple(verdicts)
 
 
-def _own_checks(findings: Findings, *, finished: bool) -> tuple[Check, ...]:
+def _own_checks(findings: Findings, *, finished: bool) -> list[CheckResult]:
+    """ST01 and ST02."""
     found = []
     if not finished:
-        found.append(
-            Check(
-                code=INTERRUPTED,
-                outcome="warn",
-                evidence="interrupted",
-                sentence="the study was interrupted, so the test part was not read; --resume goes on with it",
-            )
-        )
+        sentence = "the study was interrupted, so the test part was not read; --resume goes on with it"
+        found.append(CheckResult(INTERRUPTED, "warn", {"interrupted": "yes"}, sentence))
     pace = findings.pace
     if pace is not None and (pace.seeds < 3 or pace.max_steps < 100):
-        found.append(
-            Check(
-                code="ST02",
-                outcome="warn",
-                evidence=f"{pace.trials} trials and {pace.seeds} seeds of {pace.max_steps} steps an arm",
-                sentence="the budget is small for this data: runs are short or few; a larger --budget tells "
-                "more",
-            )
+        evidence: dict[str, float | int | str] = {
+            "trials": pace.trials,
+            "seeds": pace.seeds,
+            "steps": pace.max_steps,
+        }
+        sentence = (
+            f"the budget is small for this data, {pace.trials} trials and {pace.seeds} seeds of "
+            f"{pace.max_steps} steps an arm: a larger --budget tells more"
         )
-    return tuple(found)
+        found.append(CheckResult("ST02", "warn", evidence, sentence))
+    return found

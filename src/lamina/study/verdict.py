@@ -112,10 +112,11 @@ class Budget(_Entry):
 
 
 class Settings(_Entry):
-    """What would repeat the study: the seed, the questions asked, the command."""
+    """What would repeat the study: the seed, the questions asked, the checks exempted, the command."""
 
     seed: int
     questions: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
     command: str = ""
 
 
@@ -239,12 +240,16 @@ class Best(_Entry):
 
 
 class Check(_Entry):
-    """One honesty check (a leak, a constant column, ...); `evidence` is the figure behind it."""
+    """One honesty check (a leak, a constant column, ...); `evidence` is the figure behind it.
+
+    `allowed` marks a finding that the user has exempted by its code.
+    """
 
     code: str
     outcome: Literal["pass", "warn", "fail"]
     evidence: str
     sentence: str
+    allowed: bool = False
 
 
 class Forecast(_Entry):
