@@ -117,7 +117,9 @@ class Study:
         """
         if self.record.best is None:
             raise ConfigError("this study has no best model: it was interrupted, or no network trained.")
-        return load(self.folder / self.record.best.path)
+        model = load(self.folder / self.record.best.path)
+        assert isinstance(model, Forecaster | SequenceClassifier)
+        return model
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the report, by default report.html in the study's folder, and return where it is."""

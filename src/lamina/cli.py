@@ -275,6 +275,7 @@ def predict(
 
     from lamina.data.ts_files import read_labelled
     from lamina.errors import ConfigError
+    from lamina.estimators.classifier import SequenceClassifier
     from lamina.estimators.forecaster import Forecaster
     from lamina.estimators.load import load
 
@@ -282,6 +283,11 @@ def predict(
     if isinstance(fitted, Forecaster):
         answer = fitted.predict(horizon, df=data, future=future_values, level=_numbers(level))
         frame = answer if isinstance(answer, pl.DataFrame) else pl.from_pandas(answer)
+    elif not isinstance(fitted, SequenceClassifier):
+        raise ConfigError(
+            f"this command forecasts or classifies series, and {model} is a {type(fitted).__name__}. "
+            f"Use it in Python: lamina.load('{model}')"
+        )
     else:
         if data is None:
             raise ConfigError("a classifier needs sequences to classify. Name a .ts or .tsv file.")

@@ -7,15 +7,18 @@ import os
 from lamina.errors import SavedModelError
 from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.forecaster import Forecaster
+from lamina.estimators.language_model import LanguageModel
 from lamina.estimators.saving import SavedModel
 
-ESTIMATORS: dict[str, type[Forecaster] | type[SequenceClassifier]] = {
+Estimator = Forecaster | SequenceClassifier | LanguageModel
+ESTIMATORS: dict[str, type[Forecaster] | type[SequenceClassifier] | type[LanguageModel]] = {
     "Forecaster": Forecaster,
     "SequenceClassifier": SequenceClassifier,
+    "LanguageModel": LanguageModel,
 }
 
 
-def load(path: str | os.PathLike[str]) -> Forecaster | SequenceClassifier:
+def load(path: str | os.PathLike[str]) -> Estimator:
     """The fitted estimator in a directory that ``save`` wrote; ready to predict, no trainer is started.
 
     Raises:

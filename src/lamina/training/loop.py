@@ -47,6 +47,16 @@ class Objective(Protocol):
         """Evidence that the output no longer depends on the input, or None."""
 
 
+class Carried(Protocol):
+    """What a loss hands on from one batch to the next, such as the state of a recurrence."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next batch starts from."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+
+
 @dataclass
 class Run:
     """The state of a run, which callbacks see and a checkpoint keeps."""
@@ -100,6 +110,7 @@ def fit(
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
     checkpoint: Path | None = None,
+    carried: Carried | None = None,
 ) -> History:
     """Train ``network`` in place, leave it with its best weights, and return what happened.
 
@@ -116,6 +127,7 @@ def fit(
         callbacks: observers, called in order.
         checkpoint: a file written at each validation; when it exists, the run goes on from it and gives the
             same numbers as an uninterrupted one.
+        carried: what the objective's loss hands on from batch to batch, so that a checkpoint holds it.
 
     Raises:
         SavedModelError: the checkpoint is damaged, or of another network.
@@ -131,7 +143,15 @@ def fit(
     norms = GradientNorms(network)
     average = Averager(network, config.average)
     run = Run()
-    parts = {"model": network, "optimizer": optimizer, "schedule": schedule, "best": best, "average": average}
+    parts: dict[str, Any] = {
+        "model": network,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "best": best,
+        "average": average,
+    }
+    if carried is not None:
+        parts["carried"] = carried
     if checkpoint is not None and checkpoint.exists():
         run = _resume(checkpoint, parts)
     validate_every = max(1, config.max_steps // config.validations)

@@ -1,0 +1,53 @@
+"""Plain text from files."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+from lamina.errors import DataError
+
+Text = str | Path | Sequence[str]
+"""A text itself, the path of a file of text, or several texts."""
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, or of one that is gzipped (``.gz``).
+
+    Raises:
+        DataError: the file is not there, or is not UTF-8; with the line of the first bad byte.
+    """
+    if not path.is_file():
+        raise DataError(f"a text is read from a file, and there is no file '{path}'. Check the path.")
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"a text is in UTF-8, but line {line} of '{path}' has the byte 0x{content[error.start]:02x}. "
+            f"Convert it, for example: iconv -f latin1 -t utf-8 {path.name}"
+        ) from error
+
+
+def as_text(text: Text) -> str:
+    r"""One text out of what a user may give; several are joined, each ending its line.
+
+    Raises:
+        DataError: a file that cannot be read, the name of a file given as text, or no text at all.
+
+    >>> as_text(["one", "two"])
+    'one\ntwo\n'
+    """
+    if isinstance(text, Path):
+        found = read_text(text)
+    elif isinstance(text, str):
+        if "\n" not in text and len(text) < 256 and Path(text).is_file():
+            raise DataError(f"a string is the text itself, but '{text}' is a file. Pass Path({text!r}).")
+        found = text
+    else:
+        found = "".join(f"{one}\n" for one in text)
+    if not found.strip():
+        raise DataError("a text has at least one word, but this one is empty. Check the source.")
+    return found

@@ -1,0 +1,315 @@
+"""Language models: what comes next in a text, and texts that go on."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+
+from lamina.data.text import Text, as_text
+from lamina.data.vocabulary import Unit, Vocabulary
+from lamina.errors import ConfigError, DataError, NotFittedError
+from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
+from lamina.estimators.saving import SavedModel, load_weights
+from lamina.nn.stack import StackConfig
+from lamina.tasks.language import (
+    LanguageConfig,
+    LanguageNetwork,
+    LanguageObjective,
+    StreamBatches,
+    Tokens,
+    stream_nats,
+)
+from lamina.tasks.sampling import Sampling
+from lamina.training.callbacks import Callback
+from lamina.training.history import History
+from lamina.training.optim import TrainingConfig
+
+NAME = "LanguageModel"
+DEFAULT_STACK = StackConfig(cell="lstm", hidden_sizes=(256, 256), dropout=0.2)
+DEFAULT_FORM = LanguageConfig()
+DEFAULT_TRAINING = TrainingConfig(max_steps=2000, batch_size=32, learning_rate=4e-3)
+
+
+@dataclass(frozen=True)
+class LanguageScores:
+    """How well a text was foreseen.
+
+    Attributes:
+        nats_per_token: mean negative log-likelihood; in words, each line's ``<eos>`` is a token too.
+        perplexity: exp(nats_per_token).
+        bits_per_character: bits of the whole text by its characters, line ends included. Where the text has
+            unknown tokens this flatters, for nothing is paid for telling which ones they are.
+        tokens: tokens predicted: all but the first.
+        unknown: tokens that training text lacked.
+    """
+
+    nats_per_token: float
+    perplexity: float
+    bits_per_character: float
+    tokens: int
+    unknown: int
+
+
+class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no annotations
+    """A recurrent language model over characters, words or subwords.
+
+    Args:
+        unit: what a token is; see ``lamina.data.vocabulary.Vocabulary``.
+        vocabulary_size: most tokens; None keeps all (8,000 subwords).
+        least_count: rarer tokens are unknown.
+        stack: the recurrent stack, all forward; None is two layers of 256 LSTM units.
+        form: embedding, tying and regularisation around the stack.
+        window_steps: tokens that a gradient reaches back; the state is carried on without one.
+        validation_fraction: share of the text, at its end, held out to choose the best weights.
+        training: settings of the training run; ``batch_size`` is the number of streams side by side.
+        seed: of initialisation, windows and dropout.
+
+    Attributes:
+        vocabulary_: the tokens.
+        history_: what happened in training; its metric is nats a token.
+
+    >>> small = StackConfig(hidden_sizes=(16,))
+    >>> training = TrainingConfig(max_steps=60, batch_size=4, learning_rate=0.02)
+    >>> model = LanguageModel(stack=small, window_steps=8, training=training).fit("abcd" * 60)
+    >>> model.generate(8, prompt="ab", temperature=0.1)
+    'cdabcdab'
+    """
+
+    def __init__(
+        self,
+        *,
+        unit: Unit = "character",
+        vocabulary_size: int | None = None,
+        least_count: int = 1,
+        stack: StackConfig | None = None,
+        form: LanguageConfig | None = None,
+        window_steps: int = 96,
+        validation_fraction: float = 0.1,
+        training: TrainingConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.unit = unit
+        self.vocabulary_size = vocabulary_size
+        self.least_count = least_count
+        self.stack = stack
+        self.form = form
+        self.window_steps = window_steps
+        self.validation_fraction = validation_fraction
+        self.training = training
+        self.seed = seed
+
+    def fit(
+        self,
+        text: Text,
+        *,
+        validation: Text | None = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Train on a text.
+
+        Args:
+            text: the text itself, the ``Path`` of a UTF-8 file, or several texts, one after the other.
+            validation: text to choose the best weights by; None holds out the end of ``text``.
+            callbacks: observers of the training run.
+            checkpoint: a file that an interrupted run goes on from.
+
+        Raises:
+            DataError: there is too little text, or it cannot be read.
+        """
+        training, held_out = self._parts(text, validation)
+        self.vocabulary_ = Vocabulary.fit(
+            [training], unit=self.unit, size=self.vocabulary_size, least_count=self.least_count
+        )
+        self.data_hash_ = hashlib.sha256(training.encode()).hexdigest()
+        settings = self.training or DEFAULT_TRAINING
+        batches = StreamBatches(
+            self.vocabulary_.encode(training),
+            streams=settings.batch_size,
+            steps=self.window_steps,
+            seed=self.seed,
+        )
+        objective = LanguageObjective(
+            self._form(), self.vocabulary_.encode(held_out), streams=settings.batch_size
+        )
+        from lamina.training.loop import fit  # the trainer is not needed to predict
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self.network_ = self._network()
+            self.history_ = fit(
+                self.network_,
+                objective,
+                batches,
+                settings,
+                seed=self.seed,
+                callbacks=callbacks,
+                checkpoint=checkpoint,
+                carried=objective.carried,
+            )
+        return self
+
+    def _parts(self, text: Text, validation: Text | None) -> tuple[str, str]:
+        """Training text and the text to choose weights by."""
+        whole = as_text(text)
+        if validation is not None:
+            return whole, as_text(validation)
+        if not 0 < self.validation_fraction < 1:
+            raise ConfigError(
+                f"validation_fraction is between 0 and 1 but is {self.validation_fraction}; "
+                "use for example 0.1"
+            )
+        cut = round(len(whole) * (1 - self.validation_fraction))
+        if self.unit != "character":  # a word is not cut in two
+            cut = max(whole.rfind("\n", 0, cut), whole.rfind(" ", 0, cut)) + 1
+        if len(whole) - cut < 2 or not cut:
+            raise DataError(
+                f"the end of a text is held out, but {len(whole)} characters are too few for it. "
+                "Give a longer text."
+            )
+        return whole[:cut], whole[cut:]
+
+    def _form(self) -> LanguageConfig:
+        return self.form or DEFAULT_FORM
+
+    def _network(self) -> LanguageNetwork:
+        return LanguageNetwork(self._form(), len(self.vocabulary_), self.stack or DEFAULT_STACK)
+
+    def evaluate(self, text: Text) -> LanguageScores:
+        """How well the model foresees a text, read in order from an empty state.
+
+        Raises:
+            DataError: the text has fewer than two tokens.
+        """
+        self._check_fitted()
+        whole = as_text(text)
+        tokens = self.vocabulary_.encode(whole)
+        if len(tokens) < 2:
+            raise DataError("the first token of a text is not predicted, and this one has no second.")
+        nats, predicted = stream_nats(self.network_, tokens)
+        mean = nats / predicted
+        return LanguageScores(
+            nats_per_token=mean,
+            perplexity=math.exp(mean),
+            bits_per_character=nats / math.log(2) / len(whole),
+            tokens=predicted,
+            unknown=int((tokens == self.vocabulary_.unknown).sum()),
+        )
+
+    def generate(
+        self,
+        tokens: int,
+        *,
+        prompt: str = "\n",
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> str:
+        """A text that goes on from ``prompt``, which it does not repeat; arguments as for ``stream``."""
+        options = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+        drawn = [number for number, _ in zip(self._draw(prompt, options, seed), range(tokens), strict=False)]
+        return self.vocabulary_.decode(drawn)
+
+    def stream(
+        self,
+        *,
+        prompt: str = "\n",
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """Token after token, without end; what is kept is the state of the recurrence alone.
+
+        Args:
+            prompt: what stands before; a line end unless given.
+            temperature: below 1 keeps to likely tokens, above 1 strays; towards 0 always the likeliest.
+            top_k: draw among the k likeliest only.
+            top_p: draw among the likeliest that together have this probability (nucleus).
+            seed: of the draws.
+
+        Raises:
+            ConfigError: an option is out of its range.
+        """
+        options = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+        return (self.vocabulary_.decode([number]) for number in self._draw(prompt, options, seed))
+
+    def _draw(self, prompt: str, options: Sampling, seed: int) -> Iterator[int]:
+        self._check_fitted()
+        read = self.vocabulary_.encode(prompt)
+        if not len(read):
+            raise ConfigError("a text goes on from a prompt, but this one has no token. Leave it out.")
+        return self._endless(read, options, seed)
+
+    @torch.no_grad()
+    def _next(self, ids: Tokens, state: object) -> tuple[torch.Tensor, object]:
+        device = next(self.network_.parameters()).device
+        logits, _, state = self.network_(torch.from_numpy(ids)[None].to(device), state)
+        logits = logits[0, -1].double().cpu()
+        logits[self.vocabulary_.unknown] = -torch.inf  # it stands for no text
+        return logits, state
+
+    def _endless(self, read: Tokens, options: Sampling, seed: int) -> Iterator[int]:
+        generator = np.random.default_rng(seed)
+        logits, state = self._next(read, None)
+        while True:
+            number = options.draw(logits.numpy(), generator)
+            yield number
+            logits, state = self._next(np.array([number]), state)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "network_"):
+            raise NotFittedError(
+                "a LanguageModel speaks after it was fitted, and this one was not. Call fit(text) first."
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a directory that ``lamina.load`` reads; no pickle.
+
+        Raises:
+            SavedModelError: something other than a model is in the way.
+        """
+        self._check_fitted()
+        parameters = {
+            **self.get_params(deep=False),
+            "stack": dump_body(self.stack),
+            "form": None if self.form is None else self.form.model_dump(mode="json"),
+            "training": dump_training(self.training),
+        }
+        SavedModel(
+            kind=NAME,
+            config={"parameters": parameters},
+            weights=self.network_.state_dict(),
+            preprocessing={"vocabulary": self.vocabulary_.to_dict()},
+            manifest={
+                "data_hash": self.data_hash_,
+                "seed": self.seed,
+                "metric": "nats a token",
+                "training": self.history_.to_dict(),
+            },
+        ).write(path)
+
+    @classmethod
+    def from_saved(cls, saved: SavedModel, where: str) -> Self:
+        """The estimator that ``save`` wrote; ``where`` names it in errors."""
+        parameters = dict(saved.config["parameters"])
+        parameters["stack"] = load_body(parameters["stack"])
+        parameters["form"] = None if parameters["form"] is None else LanguageConfig(**parameters["form"])
+        parameters["training"] = load_training(parameters["training"])
+        model = cls(**parameters)
+        model.vocabulary_ = Vocabulary.from_dict(saved.preprocessing["vocabulary"])
+        model.data_hash_ = saved.manifest["data_hash"]
+        model.history_ = History.from_dict(saved.manifest["training"])
+        model.network_ = model._network()
+        load_weights(model.network_, saved.weights, where)
+        return model

@@ -1,0 +1,45 @@
+"""Tokens as vectors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from typing_extensions import override
+
+from lamina.nn.regularize import dropout_mask
+
+
+class TokenEmbedding(nn.Module):
+    """A learned vector for each token: (batch, time) int64 -> (batch, time, size).
+
+    Args:
+        tokens: how many there are.
+        size: features of a vector.
+        dropout: share of the tokens whose vector is zero, wherever they stand in the batch; one draw a call.
+
+    Source of the dropout: Gal & Ghahramani 2016, arXiv:1512.05287, section 4.2.
+
+    >>> TokenEmbedding(10, 4)(torch.tensor([[1, 2, 3]])).shape
+    torch.Size([1, 3, 4])
+    """
+
+    def __init__(self, tokens: int, size: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(tokens, size))
+        self.dropout = dropout
+        # the scale at which a tied output layer starts with logits of about 1
+        nn.init.normal_(self.weight, std=size**-0.5)
+
+    @override
+    def forward(self, ids: Tensor) -> Tensor:
+        vectors = F.embedding(ids, self.weight)
+        if not self.training or self.dropout == 0:
+            return vectors
+        mask = dropout_mask((len(self.weight), 1), self.dropout, like=self.weight)
+        return vectors * F.embedding(ids, mask)
+
+    @override
+    def extra_repr(self) -> str:
+        tokens, size = self.weight.shape
+        return f"{tokens}, {size}, dropout={self.dropout}"

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lamina.data.vocabulary import CHUNK_CHARACTERS, Unit, Vocabulary
+from lamina.errors import ConfigError
+
+TEXT = "the cat sat\nthe dog sat, too\n"
+
+
+def test_characters_keep_the_text() -> None:
+    words = Vocabulary.fit([TEXT], unit="character")
+    assert len(words) == len(set(TEXT)) + 2
+    assert len(words.encode(TEXT)) == len(TEXT)
+    assert words.decode(words.encode(TEXT)) == TEXT
+
+
+def test_a_text_longer_than_a_chunk_is_whole() -> None:
+    text = "ab\n" * CHUNK_CHARACTERS
+    words = Vocabulary.fit([text], unit="character")
+    assert words.decode(words.encode(text)) == text
+
+
+def test_words_part_signs_and_end_lines() -> None:
+    words = Vocabulary.fit([TEXT], unit="word")
+    tokens = [words.token(int(number)) for number in words.encode(TEXT)]
+    assert tokens == ["the", "cat", "sat", "<eos>", "the", "dog", "sat", ",", "too", "<eos>"]
+    assert words.encode("the cat").tolist() == words.encode("the cat\n").tolist()[:-1]
+    assert words.decode(words.encode("the dog sat\n")) == "the dog sat\n"
+
+
+def test_spaced_words_are_what_stands_between_spaces() -> None:
+    words = Vocabulary.fit([TEXT], unit="spaced")
+    assert [words.token(int(number)) for number in words.encode("dog sat, too")] == ["dog", "sat,", "too"]
+    assert [words.token(int(n)) for n in words.encode("a <unk> @-@ \n")] == ["<unk>"] * 3 + ["<eos>"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.text())
+def test_subwords_know_every_text(text: str) -> None:
+    words = Vocabulary.fit([TEXT], unit="subword", size=300)
+    assert words.decode(words.encode(text)) == text
+
+
+def test_the_rare_and_the_unseen_are_unknown() -> None:
+    words = Vocabulary.fit([TEXT], unit="word", least_count=2)
+    assert len(words) == 4  # the, sat and the two special ones
+    assert words.encode("the cat").tolist() == [words.encode("the")[0], words.unknown]
+    assert len(Vocabulary.fit([TEXT], unit="word", size=3)) == 3
+
+
+def test_case_is_kept_unless_it_is_not_wanted() -> None:
+    assert Vocabulary.fit([TEXT], unit="word").encode("The")[0] == 0
+    lower = Vocabulary.fit([TEXT], unit="word", lowercase=True)
+    assert lower.encode("THE") == lower.encode("the") != [lower.unknown]
+
+
+@pytest.mark.parametrize("unit", ["character", "word", "spaced", "subword"])
+def test_it_comes_back_from_json(unit: Unit) -> None:
+    words = Vocabulary.fit([TEXT], unit=unit)
+    again = Vocabulary.from_dict(json.loads(json.dumps(words.to_dict())))
+    assert again.encode(TEXT).tolist() == words.encode(TEXT).tolist()
+    assert (again.unit, len(again), again.end) == (unit, len(words), words.end)
+
+
+def test_several_texts_are_encoded_one_by_one() -> None:
+    words = Vocabulary.fit([TEXT], unit="word")
+    found = words.encode_all(["the cat", "", "dog\nsat"])
+    assert [len(ids) for ids in found] == [2, 0, 2]
+
+
+def test_an_unknown_unit_is_guessed() -> None:
+    with pytest.raises(ConfigError, match="'charcter'; did you mean 'character'"):
+        Vocabulary.fit([TEXT], unit="charcter")  # type: ignore[arg-type]
