@@ -149,7 +149,7 @@ def _faults(call: Call) -> Iterator[str]:
             yield f"{name} must have shape {shape} but has {tuple(tensor.shape)}"
     yield from _zoneout_faults(call)
     if call.lengths is not None:
-        yield from _length_faults(call.lengths, x.shape[1])
+        yield from length_faults(call.lengths, x.shape[1])
 
 
 def _shapes(call: Call) -> Iterator[tuple[str, Tensor | None, tuple[int, ...]]]:
@@ -188,10 +188,11 @@ def _zoneout_faults(call: Call) -> Iterator[str]:
         yield f"zoneout needs {states} bool masks"
 
 
-def _length_faults(lengths: Tensor, time: int) -> Iterator[str]:
+def length_faults(lengths: Tensor, time: int) -> Iterator[str]:
+    """Say what is wrong with lengths; a sequence has at most ``time`` steps."""
     if lengths.dtype != torch.int64:
         yield f"lengths must be int64 but are {lengths.dtype}"
-    elif lengths.numel():
+    elif lengths.numel() and not torch.compiler.is_compiling():  # a graph has none yet; its operator checks
         low, high = (int(v) for v in lengths.aminmax())
         if low < 0 or high > time:
             yield f"lengths must lie from 0 to {time}, the steps in x, but reach from {low} to {high}"

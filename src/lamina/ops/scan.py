@@ -149,5 +149,6 @@ def scan(
     """
     call = Call(find_cell(cell), x, state, weights, lengths, reverse, recurrent_mask, zoneout)
     choice = choose(call, backend=backend)
-    _log.debug("%s", choice)
+    if not torch.compiler.is_compiling():  # a graph has no place for the log
+        _log.debug("%s", choice)
     return choice.backend.run(call)
