@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1] / "src" / "lamina"
 ROWS = (  # lowest first; names on one row may not import one another
     {"errors"},
     {"_optional", "_config"},
-    {"data", "ops", "metrics"},
+    {"data", "ops", "metrics", "saved_files"},
     {"nn"},
     {"tasks"},
     {"training"},

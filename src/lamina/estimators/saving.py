@@ -9,7 +9,6 @@ manifest.json         versions, data hash, seed, scores, and the SHA-256 of ever
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -24,10 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lamina.errors import SavedModelError
-
-SCHEMA = 1
-REQUIRED = ("config.json", "preprocessing.json", "weights.safetensors", "manifest.json")
-FILES = {*REQUIRED, "history.safetensors"}
+from lamina.saved_files import FILES, REQUIRED, SCHEMA, file_digest, own_digest, read_saved
 
 
 @dataclass(frozen=True)
@@ -66,9 +62,9 @@ class SavedModel:
         save_file(_owned(self.weights), unfinished / "weights.safetensors")
         if self.history:
             save_file(_owned(self.history), unfinished / "history.safetensors")
-        digests = {file.name: _sha256(file) for file in sorted(unfinished.iterdir())}
+        digests = {file.name: file_digest(file) for file in sorted(unfinished.iterdir())}
         manifest = {**finite(self.manifest), "versions": versions(), "sha256": digests}
-        digests["manifest.json"] = _own_digest(manifest)
+        digests["manifest.json"] = own_digest(manifest)
         _write_json(unfinished / "manifest.json", manifest)
         older = target.with_name(f".{target.name}.older")
         shutil.rmtree(older, ignore_errors=True)
@@ -85,34 +81,14 @@ class SavedModel:
             SavedModelError: it is not a model, is damaged, or was written by a newer version.
         """
         folder = Path(path)
-        if not (folder / "config.json").is_file():
-            raise SavedModelError(
-                f"a model is a directory with a config.json, and {folder} "
-                f"{'has none' if folder.is_dir() else 'is no directory'}. Name a directory that save() wrote."
-            )
-        config = _read_json(folder / "config.json")
-        schema = config.pop("schema", None)
-        if not isinstance(schema, int) or "kind" not in config:
-            raise SavedModelError(
-                f"a model's config.json has a schema and a kind, and that in {folder} has not. "
-                "Name a directory that save() wrote."
-            )
-        if schema > SCHEMA:
-            raise SavedModelError(
-                f"{folder} has schema {schema}, and this version of Lamina reads up to {SCHEMA}. "
-                "Install a newer Lamina: pip install -U lamina"
-            )
-        manifest = _read_json(folder / "manifest.json")
-        _check_digests(folder, manifest)
+        files = read_saved(folder)
         return cls(
-            kind=config.pop("kind"),
-            config=config,
+            kind=files.kind,
+            config=files.config,
             weights=_load_tensors(folder / "weights.safetensors"),
-            preprocessing=_read_json(folder / "preprocessing.json"),
-            history=_load_tensors(folder / "history.safetensors")
-            if "history.safetensors" in manifest["sha256"]
-            else {},
-            manifest=manifest,
+            preprocessing=files.preprocessing,
+            history=_load_tensors(folder / "history.safetensors") if files.has_history else {},
+            manifest=files.manifest,
         )
 
 
@@ -136,30 +112,6 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("lamina", "torch", "numpy", "polars")}
 
 
-def _check_digests(folder: Path, manifest: dict[str, Any]) -> None:
-    """Raise SavedModelError where a file is not the one that was saved."""
-    digests = manifest.get("sha256")
-    complete = isinstance(digests, dict) and digests.keys() >= set(REQUIRED)
-    if not complete or manifest["sha256"]["manifest.json"] != _own_digest(manifest):
-        raise SavedModelError(
-            f"{folder} is damaged: manifest.json differs from what was saved. Restore it, or train again."
-        )
-    for name in sorted(manifest["sha256"].keys() - {"manifest.json"}):
-        file = folder / name
-        if not file.is_file():
-            raise SavedModelError(f"{folder} is damaged: {name} is missing. Restore it, or train again.")
-        if manifest["sha256"][name] != _sha256(file):
-            raise SavedModelError(
-                f"{folder} is damaged: {name} differs from what was saved. Restore it, or train again."
-            )
-
-
-def _own_digest(manifest: dict[str, Any]) -> str:
-    """SHA-256 of a manifest's content without this digest."""
-    others = {name: digest for name, digest in manifest["sha256"].items() if name != "manifest.json"}
-    return hashlib.sha256(json.dumps({**manifest, "sha256": others}).encode()).hexdigest()
-
-
 def _owned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
@@ -175,24 +127,10 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SavedModelError(f"{path} cannot be read: {error}. Restore it, or train again.") from error
-    if not isinstance(content, dict):
-        raise SavedModelError(f"{path} must hold one JSON object. Restore it, or train again.")
-    return content
-
-
 def finite(content: dict[str, Any]) -> dict[str, Any]:
     """The same with None for NaN and infinity, which JSON cannot say."""
     plain: dict[str, Any] = json.loads(json.dumps(content), parse_constant=lambda _: None)
     return plain
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_weights(network: torch.nn.Module, weights: dict[str, Tensor], where: object) -> None:
