@@ -17,8 +17,8 @@ from torch import Tensor
 from typing_extensions import override
 
 import lamina.ops._native as kernels
-from lamina.errors import BackendError
-from lamina.ops.call import Backend, Call, ZoneoutMasks, ZoneoutRates
+from lamina.errors import BackendError, DataError
+from lamina.ops.call import Backend, Call, ZoneoutMasks, ZoneoutRates, length_faults
 from lamina.ops.cells import CELLS, GRU, LSTM, Cell, LayerNormGRU, LayerNormLSTM, Relu, State, Tanh
 
 _CELLS: tuple[type[Cell], ...] = (Tanh, Relu, LSTM, GRU, LayerNormLSTM, LayerNormGRU)
@@ -29,13 +29,22 @@ _WORTH_A_TEAM = 1_000_000
 is busy elsewhere may keep the team waiting for milliseconds."""
 
 Tensors = Sequence[Tensor | None]
-"""x, h0, c0, w, r, b, c and the cell's extra parameters in its order; c0, b and c may be None."""
+"""x, h0, c0, w, r, b, c, projection and the cell's extra parameters in its order; c0, b, c and the projection
+may be None."""
 
-_PROBLEMS = {torch.float32: kernels.ProblemFloat32, torch.float64: kernels.ProblemFloat64}
+_PROBLEMS = {
+    torch.float32: kernels.ProblemFloat32,
+    torch.float64: kernels.ProblemFloat64,
+    torch.bfloat16: kernels.ProblemBfloat16,
+}
 
 
 class Native(Backend):
-    """Runs every cell of ``CELLS`` in float32 and float64 on a processor.
+    """Runs every cell of ``CELLS`` in float32, float64 and bfloat16 on a processor.
+
+    In bfloat16 the numbers of the call are stored so; states, gates and sums are float32. Under
+    ``torch.autocast`` to bfloat16 a call is converted first, as autocast converts those of torch's layers, so
+    y and the final state are bfloat16 and the gradients have the dtype of the parameters.
 
     unit: which kernels, one of ``_native.runnable_units()``; None takes the fastest.
     """
@@ -44,30 +53,40 @@ class Native(Backend):
 
     def __init__(self, unit: str | None = None) -> None:
         self.unit = kernels.runnable_units()[0] if unit is None else unit
+        multiplies = unit is None and kernels.multiplies_bfloat16()
+        self._bfloat16_unit = "avx512bf16" if multiplies else self.unit
 
     @override
     def why_not(self, call: Call) -> str | None:
-        dtype, mask = call.x.dtype, call.recurrent_mask
-        mixed = any(t.dtype != dtype for t in call.tensors) or torch.is_autocast_enabled("cpu")
-        refusals = {
-            f"it has no kernel for cell '{call.cell.name}'": call.cell not in _CELLS,
-            f"it runs on the CPU only, and x is on {call.x.device}": call.x.device.type != "cpu",
-            f"it computes in float32 and float64, and x is {dtype}": dtype not in _PROBLEMS,
-            "x, state and weights must share one dtype, without autocast": mixed,
-            "it has no kernel for a projection": call.weights.projection is not None,
-            "it gives no gradient of the recurrent mask": mask is not None and mask.requires_grad,
-        }
-        return next((reason for reason, applies in refusals.items() if applies), None)
+        x, mask, dtype = call.x, call.recurrent_mask, _autocast(call.x.dtype)
+        reason: str | None = None
+        if call.cell not in _CELLS:
+            reason = f"it has no kernel for cell '{call.cell.name}'"
+        elif x.device.type != "cpu":
+            reason = f"it runs on the CPU only, and x is on {x.device}"
+        elif dtype not in _PROBLEMS:
+            reason = f"it computes in float32, float64 and bfloat16, and x is {dtype}"
+        elif any(_autocast(t.dtype) != dtype for t in call.tensors):
+            reason = "x, state and weights must share one dtype"
+        elif mask is not None and mask.requires_grad:
+            reason = "it gives no gradient of the recurrent mask"
+        return reason
 
     @override
     def run(self, call: Call) -> tuple[Tensor, State]:
         weights, (h0, *memory) = call.weights, call.state
         c0 = memory[0] if memory else None
         extra = [weights.extra[name] for name in call.cell.extra]
-        tensors = [call.x, h0, c0, weights.w, weights.r, weights.b, weights.c, *extra]
+        tensors: Tensors = [
+            call.x, h0, c0, weights.w, weights.r, weights.b, weights.c, weights.projection, *extra,
+        ]  # fmt: skip
+        dtype = _autocast(call.x.dtype)
+        if torch.is_autocast_enabled("cpu"):
+            tensors = [None if t is None else t.to(dtype) for t in tensors]
         keep, rates = _zoneout(call)
         masks = [call.lengths, call.recurrent_mask, *keep]
-        options = _Options(cell=call.cell.name, unit=self.unit, reverse=call.reverse, rates=rates)
+        unit = self._bfloat16_unit if dtype == torch.bfloat16 else self.unit
+        options = _Options(cell=call.cell.name, unit=unit, reverse=call.reverse, rates=rates)
         if torch.compiler.is_compiling():
             given, present = [t for t in tensors if t is not None], [t is not None for t in tensors]
             y, hn, cn, _ = _scan_operator(given, masks, **options, present=present, training=call.needs_grad)
@@ -78,6 +97,18 @@ class Native(Backend):
         else:
             y, final, _ = _forward(plan, tensors, training=False)
         return y, tuple(final)
+
+
+def _autocast(dtype: torch.dtype) -> torch.dtype:
+    """What autocast makes of a tensor of this dtype; the same without it."""
+    if dtype == torch.float64 or not torch.is_autocast_enabled("cpu"):
+        return dtype
+    return torch.get_autocast_dtype("cpu")
+
+
+def _computed(dtype: torch.dtype) -> torch.dtype:
+    """What numbers stored so are computed in."""
+    return torch.float32 if dtype == torch.bfloat16 else dtype
 
 
 class _Options(TypedDict):
@@ -137,7 +168,9 @@ class _Plan:
             reverse=options["reverse"],
             # a copy: backward would read out of bounds if the caller's lengths had grown since forward
             lengths=None if lengths is None else lengths.clone(memory_format=torch.contiguous_format),
-            recurrent_mask=_contiguous(recurrent_mask),
+            recurrent_mask=None
+            if recurrent_mask is None
+            else recurrent_mask.to(_computed(x.dtype)).contiguous(),
             keep=tuple(map(_contiguous, keep)),
             rates=tuple(options["rates"]),
         )
@@ -154,25 +187,23 @@ def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
-def _problem(plan: _Plan, tensors: Tensors) -> Any:
+def _problem(plan: _Plan, tensors: Tensors, *, training: bool) -> Any:
     """Describe a call to the kernels; every tensor must be contiguous and outlive the description."""
-    x, h0, c0, w, r, b, c, *extra = tensors
+    x, _, c0, _, r, _, _, projection, *_ = tensors
     assert x is not None
     assert r is not None
-    problem = _PROBLEMS[x.dtype]()
-    problem.cell = _CELLS.index(plan.cell)
-    problem.batch, problem.time, problem.features = x.shape
-    problem.hidden = r.shape[1]
-    problem.reverse = plan.reverse
-    problem.lengths, problem.recurrent_mask = _address(plan.lengths), _address(plan.recurrent_mask)
-    problem.x, problem.h0, problem.c0 = _address(x), _address(h0), _address(c0)
-    problem.w, problem.r, problem.b, problem.c = _address(w), _address(r), _address(b), _address(c)
-    problem.keep_h, problem.rate_h = _address(plan.keep[0]), plan.rates[0]
-    if c0 is not None:
-        problem.keep_c, problem.rate_c = _address(plan.keep[1]), plan.rates[1]
-    for i, tensor in enumerate(extra):
-        problem.set_extra(i, _address(tensor))
-    return problem
+    outputs = r.shape[1]
+    sizes = (*x.shape, outputs if projection is None else projection.shape[1], outputs)
+    keep_c, rate_c = (None, 0.0) if c0 is None else (plan.keep[1], plan.rates[1])
+    return _PROBLEMS[x.dtype].describe(
+        _CELLS.index(plan.cell),
+        sizes,
+        plan.reverse,
+        training,
+        (plan.rates[0], rate_c),
+        [_address(mask) for mask in (plan.lengths, plan.recurrent_mask, plan.keep[0], keep_c)],
+        [_address(tensor) for tensor in tensors],
+    )
 
 
 def _forward(plan: _Plan, tensors: Tensors, *, training: bool) -> tuple[Tensor, list[Tensor], Tensor]:
@@ -181,14 +212,14 @@ def _forward(plan: _Plan, tensors: Tensors, *, training: bool) -> tuple[Tensor, 
     x, states = tensors[0], [t for t in tensors[1:3] if t is not None]
     assert x is not None
     batch, time, _ = x.shape
-    problem = _problem(plan, tensors)
-    problem.training = training
-    y = x.new_empty(batch, time, problem.hidden)
+    problem = _problem(plan, tensors, training=training)
+    y = x.new_empty(batch, time, states[0].shape[1])
     final = [torch.empty_like(state) for state in states]
     steps = batch * time if plan.lengths is None else int(plan.lengths.sum())
-    saved = x.new_empty(steps * kernels.saved_width(problem, plan.unit) if training else 0)
-    problem.y, problem.hn, problem.saved = _address(y), _address(final[0]), _address(saved)
-    problem.cn = _address(final[1]) if len(final) > 1 else 0
+    room = steps * kernels.saved_width(problem, plan.unit) if training else 0
+    saved = torch.empty(room, dtype=_computed(x.dtype))
+    cn = final[1] if len(final) > 1 else None
+    problem.give_outputs(_address(y), _address(final[0]), _address(cn), _address(saved))
     plan.run(kernels.forward, problem)
     return y, final, saved
 
@@ -198,15 +229,10 @@ def _backward(
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients of ``tensors`` that are wanted, from those of y and of the final state."""
     tensors, upstream = tuple(map(_contiguous, tensors)), tuple(map(_contiguous, upstream))
-    problem = _problem(plan, tensors)
-    problem.y, problem.saved = _address(y), _address(saved)
-    problem.dy, problem.dhn, problem.dcn = map(_address, upstream)
+    problem = _problem(plan, tensors, training=True)
+    problem.give_outputs(_address(y), 0, 0, _address(saved))
     gradients = _gradients_wanted(tensors, wanted)
-    dx, dh0, dc0, dw, dr, db, dc, *dextra = map(_address, gradients)
-    problem.dx, problem.dh0, problem.dc0 = dx, dh0, dc0
-    problem.dw, problem.dr, problem.db, problem.dc = dw, dr, db, dc
-    for i, address in enumerate(dextra):
-        problem.set_dextra(i, address)
+    problem.give_gradients([_address(t) for t in upstream], [_address(t) for t in gradients])
     plan.run(kernels.backward, problem)
     return gradients
 
@@ -266,11 +292,12 @@ def _scan_operator(
     training: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     x, tensors = given[0], _with_absent(given, present)
+    faults = [] if masks[0] is None else list(length_faults(masks[0], x.shape[1]))
+    if faults:
+        raise DataError(f"cannot scan with cell '{cell}': " + "; ".join(faults))
     plan = _Plan.of(tensors, masks, _Options(cell=cell, unit=unit, reverse=reverse, rates=rates))
     y, final, valid = _forward(plan, tensors, training=training)
-    r = tensors[4]
-    assert r is not None
-    saved = x.new_zeros(_saved_room(x, r, cell, unit, training=training))
+    saved = torch.zeros(_saved_room(x, tensors, cell, unit, training=training), dtype=_computed(x.dtype))
     if training:  # its size must not hang on lengths, nor backward on the number of threads it finds
         saved[0] = plan.blocks
         saved[1 : 1 + valid.numel()] = valid
@@ -283,10 +310,11 @@ def _with_absent(given: Sequence[Tensor], present: Sequence[bool]) -> Tensors:
     return slots
 
 
-def _saved_room(x: Tensor, r: Tensor, cell: str, unit: str, *, training: bool) -> int:
-    problem = _PROBLEMS[x.dtype]()
-    problem.cell, problem.hidden = _CELLS.index(CELLS[cell]), r.shape[1]
-    width: int = kernels.saved_width(problem, unit)
+def _saved_room(x: Tensor, tensors: Tensors, cell: str, unit: str, *, training: bool) -> int:
+    r, projection = tensors[4], tensors[7]
+    assert r is not None
+    hidden = r.shape[1] if projection is None else projection.shape[1]
+    width: int = kernels.saved_width(_PROBLEMS[x.dtype].of_cell(_CELLS.index(CELLS[cell]), hidden), unit)
     return 1 + x.shape[0] * x.shape[1] * width if training else 0
 
 
@@ -302,13 +330,14 @@ def _(
     present: Sequence[bool],
     training: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    x, h0, c0, _, r, *_ = _with_absent(given, present)
+    tensors = _with_absent(given, present)
+    x, h0, c0, *_ = tensors
     assert x is not None
     assert h0 is not None
-    assert r is not None
-    y = x.new_empty(x.shape[0], x.shape[1], r.shape[1])
+    y = x.new_empty(x.shape[0], x.shape[1], h0.shape[1])
     cn = x.new_empty(0) if c0 is None else x.new_empty(c0.shape)
-    return y, x.new_empty(h0.shape), cn, x.new_empty(_saved_room(x, r, cell, unit, training=training))
+    room = _saved_room(x, tensors, cell, unit, training=training)
+    return y, x.new_empty(h0.shape), cn, x.new_empty(room, dtype=_computed(x.dtype))
 
 
 @torch.library.custom_op(

@@ -7,36 +7,40 @@ namespace {
 
 // One row at one step, seen by the thread that owns the units [first, last). Pointers to `padded` numbers
 // unless said otherwise.
-template <class T>
+template <class S>
 struct ForwardStep {
+  using T = Compute<S>;
   Size hidden, padded, first, last;
   T* blocks;                   // in: the products; out: what backward needs of the gates
   const T *h_old, *c_old;
   T *h_new, *c_new;
   const T *keep_h, *keep_c;    // zoneout: the share of the old state that stays; null for none
-  T* y;                        // (hidden)
+  S* y;                        // (hidden); null where h_new is still to be projected
   const T *extra, *valid;      // of Packed
   T* temporary;                // 2 rows
 };
 
-template <class T>
+template <class S>
 struct BackwardStep {
+  using T = Compute<S>;
   Size hidden, padded, first, last;
   const T* blocks;             // what forward left
   T* d_blocks;                 // out: gradients of the products
-  const T* h_old;              // (hidden)
+  const S* h_old;              // (hidden)
   const T *c_old, *c_new;
   T* dh;                       // in: gradient of h_new through time; out: what passes h_old by, around R
   T* dc;                       // in: gradient of c_new; out: of c_old
   const T *keep_h, *keep_c;
-  const T* dy;                 // (hidden), or null
+  const S* dy;                 // (hidden), or null
+  T* h_new;                    // out: h_new before its projection; null where nobody wants it
   const T *extra, *valid;
   T* d_extra;                  // gradients of extra, added to
   T* temporary;                // 5 rows
 };
 
-template <class T, int Bytes>
+template <class S, int Bytes>
 struct Gates {
+  using T = Compute<S>;
   using L = Lanes<T, Bytes>;
   using V = typename L::Vector;
 
@@ -45,13 +49,13 @@ struct Gates {
   static V blend(V fresh, const T* old, const T* keep, Size u) {
     return keep == nullptr ? fresh : fresh + L::load(keep + u) * (L::load(old + u) - fresh);
   }
-  static void put_h(const ForwardStep<T>& s, V h, Size u) {
+  static void put_h(const ForwardStep<S>& s, V h, Size u) {
     h = blend(h, s.h_old, s.keep_h, u);
     L::store(s.h_new + u, h);
-    if (u < s.hidden) L::store_some(s.y + u, h, s.hidden - u);
+    if (s.y != nullptr && u < s.hidden) L::store_some(s.y + u, h, s.hidden - u);
   }
   // The whole gradient of h_new; the part that zoneout sends straight to h_old goes to `carry`.
-  static V take_dh(const BackwardStep<T>& s, Size u, V* carry) {
+  static V take_dh(const BackwardStep<S>& s, Size u, V* carry) {
     V dh = L::load(s.dh + u);
     if (s.dy != nullptr && u < s.hidden) dh += L::load_some(s.dy + u, s.hidden - u);
     *carry = V{};
@@ -61,7 +65,7 @@ struct Gates {
   }
 
   template <bool Rectified>
-  static void simple(const ForwardStep<T>& s) {
+  static void simple(const ForwardStep<S>& s) {
     for (Size u = s.first; u < s.last; u += L::count) {
       V a = L::load(s.blocks + u);
       a = Rectified ? (a < V{} ? V{} : a) : tanh(a);
@@ -70,7 +74,7 @@ struct Gates {
     }
   }
   template <bool Rectified>
-  static void simple(const BackwardStep<T>& s) {
+  static void simple(const BackwardStep<S>& s) {
     for (Size u = s.first; u < s.last; u += L::count) {
       V carry;
       const V dh = take_dh(s, u, &carry), a = L::load(s.blocks + u);
@@ -79,7 +83,7 @@ struct Gates {
     }
   }
 
-  static void lstm(const ForwardStep<T>& s) {
+  static void lstm(const ForwardStep<S>& s) {
     T *const i_ = s.blocks, *const f_ = i_ + s.padded, *const g_ = f_ + s.padded, *const o_ = g_ + s.padded;
     for (Size u = s.first; u < s.last; u += L::count) {
       const V i = sigmoid(L::load(i_ + u)), f = sigmoid(L::load(f_ + u));
@@ -93,7 +97,7 @@ struct Gates {
       put_h(s, o * tanh(c), u);
     }
   }
-  static void lstm(const BackwardStep<T>& s) {
+  static void lstm(const BackwardStep<S>& s) {
     const T *const i_ = s.blocks, *const f_ = i_ + s.padded, *const g_ = f_ + s.padded, *const o_ = g_ + s.padded;
     T *const di_ = s.d_blocks, *const df_ = di_ + s.padded, *const dg_ = df_ + s.padded, *const do_ = dg_ + s.padded;
     for (Size u = s.first; u < s.last; u += L::count) {
@@ -108,6 +112,7 @@ struct Gates {
         carry_c = L::load(s.keep_c + u) * dc;
         dc -= carry_c;
       }
+      if (s.h_new != nullptr) L::store(s.h_new + u, o * t);
       dc += dh * o * (T(1) - t * t);
       L::store(di_ + u, dc * g * i * (T(1) - i));
       L::store(df_ + u, dc * c_old * f * (T(1) - f));
@@ -119,7 +124,7 @@ struct Gates {
   }
 
   // Blocks: n, r, z of the input product, of which the recurrent product adds to r and z; then its own n.
-  static void gru(const ForwardStep<T>& s) {
+  static void gru(const ForwardStep<S>& s) {
     T *const n_ = s.blocks, *const r_ = n_ + s.padded, *const z_ = r_ + s.padded, *const m_ = z_ + s.padded;
     for (Size u = s.first; u < s.last; u += L::count) {
       const V r = sigmoid(L::load(r_ + u)), z = sigmoid(L::load(z_ + u));
@@ -130,7 +135,7 @@ struct Gates {
       put_h(s, n + z * (L::load(s.h_old + u) - n), u);
     }
   }
-  static void gru(const BackwardStep<T>& s) {
+  static void gru(const BackwardStep<S>& s) {
     const T *const n_ = s.blocks, *const r_ = n_ + s.padded, *const z_ = r_ + s.padded, *const m_ = z_ + s.padded;
     T *const dn_ = s.d_blocks, *const dr_ = dn_ + s.padded, *const dz_ = dr_ + s.padded, *const dm_ = dz_ + s.padded;
     for (Size u = s.first; u < s.last; u += L::count) {

@@ -8,11 +8,12 @@
 namespace lamina {
 namespace {
 
-template <class T, int Bytes>
+template <class S, int Bytes>
 struct NormalisedGates {
+  using T = Compute<S>;
   using L = Lanes<T, Bytes>;
   using V = typename L::Vector;
-  using G = Gates<T, Bytes>;
+  using G = Gates<S, Bytes>;
   static constexpr T kEpsilon = T(1e-5);  // LAYER_NORM_EPSILON of cells.py
 
   struct Moments {
@@ -36,7 +37,7 @@ struct NormalisedGates {
   }
 
   // Turn the gradient of a normalised row, in place, into that of the row before.
-  static void normalise_back(const BackwardStep<T>& s, T* d, const T* normal, T scale) {
+  static void normalise_back(const BackwardStep<S>& s, T* d, const T* normal, T scale) {
     V sum{}, product{};
     for (Size u = 0; u < s.padded; u += L::count) {
       sum += L::load(d + u);
@@ -84,14 +85,14 @@ struct NormalisedGates {
   }
 
   // Normalise the products, and keep the scale of each behind `blocks_and_memory` blocks.
-  static T* normalise_products(const ForwardStep<T>& s, Size products, Size blocks_and_memory) {
+  static T* normalise_products(const ForwardStep<S>& s, Size products, Size blocks_and_memory) {
     T* const statistics = s.blocks + blocks_and_memory * s.padded;
     for (Size q = 0; q < kStatistics; ++q)
       statistics[q] = q < products ? normalise(s, s.blocks + q * s.padded).scale : T(0);
     return statistics;
   }
 
-  static void lstm(const ForwardStep<T>& s) {
+  static void lstm(const ForwardStep<S>& s) {
     T* const statistics = normalise_products(s, 8, 9);
     T *const memory = s.temporary, *const o = memory + s.padded;
     for (Size u = 0; u < s.padded; u += L::count) {
@@ -110,7 +111,7 @@ struct NormalisedGates {
     }
   }
 
-  static void lstm(const BackwardStep<T>& s) {
+  static void lstm(const BackwardStep<S>& s) {
     const T* const statistics = s.blocks + 9 * s.padded;
     T *const normal = s.temporary, *const d_normal = normal + s.padded;
     T *const i_ = d_normal + s.padded, *const f_ = i_ + s.padded, *const g_ = f_ + s.padded;
@@ -150,7 +151,7 @@ struct NormalisedGates {
     products_back(s, 4, statistics);
   }
 
-  static void gru(const ForwardStep<T>& s) {
+  static void gru(const ForwardStep<S>& s) {
     normalise_products(s, 6, 6);
     for (Size u = 0; u < s.padded; u += L::count) {
       const Gru gates = gru_gates(s, u);
@@ -158,7 +159,7 @@ struct NormalisedGates {
     }
   }
 
-  static void gru(const BackwardStep<T>& s) {
+  static void gru(const BackwardStep<S>& s) {
     for (Size u = 0; u < s.padded; u += L::count) {
       const Gru gates = gru_gates(s, u);
       V carry;
@@ -179,13 +180,13 @@ struct NormalisedGates {
     products_back(s, 3, s.blocks + 6 * s.padded);
   }
 
-  static void add(const BackwardStep<T>& s, Size row, Size u, V value) {
+  static void add(const BackwardStep<S>& s, Size row, Size u, V value) {
     T* at = s.d_extra + row * s.padded + u;
     L::store(at, L::load(at) + value);
   }
 
   // From the gradients of the terms, in d_blocks, to those of the parameters and of the products.
-  static void products_back(const BackwardStep<T>& s, Size gates, const T* statistics) {
+  static void products_back(const BackwardStep<S>& s, Size gates, const T* statistics) {
     for (Size q = 0; q < 2 * gates; ++q) {
       T* const d = s.d_blocks + q * s.padded;
       const T* const normal = s.blocks + q * s.padded;

@@ -1,6 +1,8 @@
 // Matrix products over panels: a register tile of R rows by one panel of columns (two vectors).
+//
+// Depths are counted in units of the dot product: numbers, or pairs of them.
 #pragma once
-#include "vector.h"
+#include "dot.h"
 
 namespace lamina {
 namespace {
@@ -9,25 +11,30 @@ inline Size divide_up(Size n, Size by) { return (n + by - 1) / by; }
 inline Size smaller(Size a, Size b) { return a < b ? a : b; }
 
 // Rows at equal distances, and rows anywhere.
-template <class T>
+template <class N>
 struct Strided {
-  const T* base;
+  const N* base;
   Size stride;
-  const T* operator()(Size i) const { return base + i * stride; }
+  const N* operator()(Size i) const { return base + i * stride; }
 };
-template <class T>
+template <class N>
 struct Listed {
-  const T* const* rows;
-  const T* operator()(Size i) const { return rows[i]; }
+  const N* const* rows;
+  const N* operator()(Size i) const { return rows[i]; }
 };
 
-template <class T, int Bytes, int MaxRows>
+template <class Dot, int MaxRows>
 struct Matmul {
-  using L = Lanes<T, Bytes>;
+  using T = typename Dot::Sum;
+  using Number = typename Dot::Number;
+  using Unit = typename Dot::Unit;
+  using L = Lanes<T, Dot::bytes>;
   using V = typename L::Vector;
   static constexpr Size columns = 2 * L::count;
   // 16 KiB of a panel stay in the first-level cache while all rows pass over them.
-  static constexpr Size depth_block = 16384 / (columns * static_cast<Size>(sizeof(T)));
+  static constexpr Size depth_block = 16384 / (columns * static_cast<Size>(sizeof(Unit)));
+
+  static Size units(Size depth) { return divide_up(depth, Dot::group); }
 
   // c[r] = init[r] + sum over k < depth of a[r][k * Step] * panel[k], for R rows.
   //
@@ -36,10 +43,10 @@ struct Matmul {
   //
   // Never inlined: inside a larger function the compiler spills the sums to memory in the innermost loop.
   template <int R, int Step>
-  __attribute__((noinline)) static void tile(const T* const* rows, Size depth, const T* panel, const T* init, Size init_stride, T* c,
-                   Size c_stride) {
+  __attribute__((noinline)) static void tile(const Unit* const* rows, Size depth, const Unit* panel, const T* init,
+                                             Size init_stride, T* c, Size c_stride) {
     constexpr int sets = R >= 4 ? 1 : R >= 2 ? 2 : 4;
-    const T* a[R];
+    const Unit* a[R];
     V sums[sets][R][2];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
@@ -53,21 +60,21 @@ struct Matmul {
     for (; k + sets <= depth; k += sets) {
 #pragma GCC unroll 4
       for (int s = 0; s < sets; ++s) {
-        const V left = L::load(panel + (k + s) * columns), right = L::load(panel + (k + s) * columns + L::count);
+        const auto left = Dot::load(panel + (k + s) * columns), right = Dot::load(panel + (k + s) * columns + L::count);
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
-          const T value = a[r][(k + s) * Step];
-          sums[s][r][0] += value * left;
-          sums[s][r][1] += value * right;
+          const Unit value = a[r][(k + s) * Step];
+          sums[s][r][0] = Dot::multiply_add(sums[s][r][0], value, left);
+          sums[s][r][1] = Dot::multiply_add(sums[s][r][1], value, right);
         }
       }
     }
     for (; sets > 1 && k < depth; ++k) {
-      const V left = L::load(panel + k * columns), right = L::load(panel + k * columns + L::count);
+      const auto left = Dot::load(panel + k * columns), right = Dot::load(panel + k * columns + L::count);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
-        sums[0][r][0] += a[r][k * Step] * left;
-        sums[0][r][1] += a[r][k * Step] * right;
+        sums[0][r][0] = Dot::multiply_add(sums[0][r][0], a[r][k * Step], left);
+        sums[0][r][1] = Dot::multiply_add(sums[0][r][1], a[r][k * Step], right);
       }
     }
 #pragma GCC unroll 16
@@ -83,27 +90,27 @@ struct Matmul {
   }
 
   template <int Step, int R = MaxRows>
-  static void any_tile(int count, const T* const* rows, Size depth, const T* panel, const T* init,
+  static void any_tile(int count, const Unit* const* rows, Size depth, const Unit* panel, const T* init,
                        Size init_stride, T* c, Size c_stride) {
     if (count == R) return tile<R, Step>(rows, depth, panel, init, init_stride, c, c_stride);
     if constexpr (R > 1) any_tile<Step, R - 1>(count, rows, depth, panel, init, init_stride, c, c_stride);
   }
 
-  // c = init + a B for `rows` rows and the panels [first, last) of B; panel p fills the columns at
-  // p * columns of c. An init_stride of 0 gives every row the same start.
+  // c = init + a B for `rows` rows of a, each of `depth` units, and the panels [first, last) of B; panel p
+  // fills the columns at p * columns of c. An init_stride of 0 gives every row the same start.
   template <class RowsOf>
   static void multiply(RowsOf a, Size rows, Size depth, const T* panels, Size first, Size last, const T* init,
                        Size init_stride, T* c, Size c_stride) {
     const Size tiles = divide_up(rows, MaxRows);
     for (Size p = first; p < last; ++p) {
       for (Size k = 0; k == 0 || k < depth; k += depth_block) {
-        const T* panel = panels + (p * depth + k) * columns;
+        const Unit* panel = reinterpret_cast<const Unit*>(panels) + (p * depth + k) * columns;
         const T* start = k == 0 ? init + p * columns : c + p * columns;
         const Size start_stride = k == 0 ? init_stride : c_stride;
         for (Size i = 0; i < tiles; ++i) {  // tiles of nearly equal height: 7 rows are 4 + 3, not 6 + 1
           const Size row = i * rows / tiles, count = (i + 1) * rows / tiles - row;
-          const T* list[MaxRows];
-          for (Size r = 0; r < count; ++r) list[r] = a(row + r) + k;
+          const Unit* list[MaxRows];
+          for (Size r = 0; r < count; ++r) list[r] = reinterpret_cast<const Unit*>(a(row + r)) + k;
           any_tile<1>(static_cast<int>(count), list, smaller(depth - k, depth_block), panel,
                       start + row * start_stride, start_stride, c + row * c_stride + p * columns, c_stride);
         }
@@ -128,22 +135,23 @@ struct Matmul {
     return L::sum(total);
   }
 
-  // Numbers that pack_columns writes.
-  static Size packed_columns(Size width, Size depth) { return divide_up(width, MaxRows) * MaxRows * depth; }
+  // Units that pack_columns writes.
+  static Size packed_columns(Size width, Size rows) { return divide_up(width, MaxRows) * MaxRows * units(rows); }
 
-  // Rearrange `width` columns of `depth` rows so that MaxRows of them lie together at every depth.
-  static void pack_columns(const T* from, Size stride, Size width, Size depth, T* to) {
+  // Rearrange `width` columns of `rows` rows so that MaxRows of them lie together at every depth.
+  static void pack_columns(const Number* from, Size stride, Size width, Size rows, Unit* to) {
     for (Size i = 0; i < width; i += MaxRows) {
       const Size count = smaller(MaxRows, width - i);
-      for (Size k = 0; k < depth; ++k, to += MaxRows)
-        for (Size r = 0; r < count; ++r) to[r] = from[k * stride + i + r];
+      for (Size n = 0; n < rows; n += Dot::group, to += MaxRows)
+        for (Size r = 0; r < count; ++r) to[r] = Dot::unit(from + n * stride + i + r, stride, rows - n);
     }
   }
 
-  // c += A^T B: `width` packed columns of A against one packed panel of B, both `depth` deep.
-  static void multiply_transposed(const T* packed, Size width, Size depth, const T* panel, T* c, Size c_stride) {
+  // c += A^T B: `width` packed columns of A against one packed panel of B, both `depth` units deep.
+  static void multiply_transposed(const Unit* packed, Size width, Size depth, const Unit* panel, T* c,
+                                  Size c_stride) {
     for (Size i = 0; i < width; i += MaxRows) {
-      const T* list[MaxRows];
+      const Unit* list[MaxRows];
       for (int r = 0; r < MaxRows; ++r) list[r] = packed + i * depth + r;
       T* into = c + i * c_stride;
       any_tile<MaxRows>(static_cast<int>(smaller(MaxRows, width - i)), list, depth, panel, into, c_stride, into,

@@ -1,7 +1,9 @@
 // The private extension lamina.ops._native. Arrays come in as addresses: lamina/ops/backends/native.py
 // owns the tensors, checks them and keeps them alive during the call.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "processor.h"
@@ -13,61 +15,79 @@ namespace nb = nanobind;
 namespace {
 
 using lamina::Problem;
+using Address = std::uintptr_t;
 
-template <class P, class Field>
-void bind_address(nb::class_<P>& type, const char* name, Field P::* field) {
-  type.def_prop_rw(
-      name, [field](const P& p) { return reinterpret_cast<std::uintptr_t>(p.*field); },
-      [field](P& p, std::uintptr_t address) { p.*field = reinterpret_cast<Field>(address); });
+// Takes addresses from a list in order; 0 is "absent".
+class Addresses {
+ public:
+  explicit Addresses(const std::vector<Address>& list) : list_(list) {}
+  template <class P>
+  void into(P& pointer) {
+    pointer = reinterpret_cast<P>(list_.at(next_++));
+  }
+  template <class P, std::size_t N>
+  void rest_into(P (&pointers)[N]) {
+    for (std::size_t i = 0; next_ < list_.size(); ++i) into(pointers[i < N ? i : throw std::out_of_range("extra")]);
+  }
+
+ private:
+  const std::vector<Address>& list_;
+  std::size_t next_ = 0;
+};
+
+// The orders of the lists are those of native.py.
+template <class S>
+Problem<S> describe(int cell, std::tuple<lamina::Size, lamina::Size, lamina::Size, lamina::Size, lamina::Size> sizes,
+                    bool reverse, bool training, std::pair<double, double> rates, const std::vector<Address>& masks,
+                    const std::vector<Address>& tensors) {
+  Problem<S> p;
+  p.cell = static_cast<lamina::Cell>(cell);
+  std::tie(p.batch, p.time, p.features, p.hidden, p.outputs) = sizes;
+  p.reverse = reverse;
+  p.training = training;
+  p.rate_h = static_cast<lamina::Compute<S>>(rates.first);
+  p.rate_c = static_cast<lamina::Compute<S>>(rates.second);
+  Addresses mask(masks), tensor(tensors);
+  mask.into(p.lengths), mask.into(p.recurrent_mask), mask.into(p.keep_h), mask.into(p.keep_c);
+  tensor.into(p.x), tensor.into(p.h0), tensor.into(p.c0), tensor.into(p.w), tensor.into(p.r);
+  tensor.into(p.b), tensor.into(p.c), tensor.into(p.projection), tensor.rest_into(p.extra);
+  return p;
 }
 
-template <class T>
-void bind_problem(nb::module_& m, const char* name) {
-  using P = Problem<T>;
-  nb::class_<P> type(m, name, "One direction of one layer; arrays by address, 0 where absent.");
-  type.def(nb::init<>())
-      .def_prop_rw(
-          "cell", [](const P& p) { return static_cast<int>(p.cell); },
-          [](P& p, int cell) { p.cell = static_cast<lamina::Cell>(cell); })
-      .def_rw("batch", &P::batch)
-      .def_rw("time", &P::time)
-      .def_rw("features", &P::features)
-      .def_rw("hidden", &P::hidden)
-      .def_rw("reverse", &P::reverse)
-      .def_rw("training", &P::training)
-      .def_rw("rate_h", &P::rate_h)
-      .def_rw("rate_c", &P::rate_c)
-      .def("set_extra", [](P& p, int i, std::uintptr_t at) { p.extra[i] = reinterpret_cast<const T*>(at); })
-      .def("set_dextra", [](P& p, int i, std::uintptr_t at) { p.dextra[i] = reinterpret_cast<T*>(at); });
-  bind_address(type, "lengths", &P::lengths);
-  bind_address(type, "x", &P::x);
-  bind_address(type, "w", &P::w);
-  bind_address(type, "r", &P::r);
-  bind_address(type, "b", &P::b);
-  bind_address(type, "c", &P::c);
-  bind_address(type, "h0", &P::h0);
-  bind_address(type, "c0", &P::c0);
-  bind_address(type, "recurrent_mask", &P::recurrent_mask);
-  bind_address(type, "keep_h", &P::keep_h);
-  bind_address(type, "keep_c", &P::keep_c);
-  bind_address(type, "y", &P::y);
-  bind_address(type, "hn", &P::hn);
-  bind_address(type, "cn", &P::cn);
-  bind_address(type, "saved", &P::saved);
-  bind_address(type, "dy", &P::dy);
-  bind_address(type, "dhn", &P::dhn);
-  bind_address(type, "dcn", &P::dcn);
-  bind_address(type, "dx", &P::dx);
-  bind_address(type, "dw", &P::dw);
-  bind_address(type, "dr", &P::dr);
-  bind_address(type, "db", &P::db);
-  bind_address(type, "dc", &P::dc);
-  bind_address(type, "dh0", &P::dh0);
-  bind_address(type, "dc0", &P::dc0);
+// As much of a problem as saved_width looks at.
+template <class S>
+Problem<S> of_cell(int cell, lamina::Size hidden) {
+  Problem<S> p;
+  p.cell = static_cast<lamina::Cell>(cell);
+  p.hidden = hidden;
+  return p;
+}
 
-  m.def("saved_width", &lamina::saved_width<T>);
-  m.def("forward", &lamina::forward<T>, nb::call_guard<nb::gil_scoped_release>());
-  m.def("backward", &lamina::backward<T>, nb::call_guard<nb::gil_scoped_release>());
+template <class S>
+void give_outputs(Problem<S>& p, Address y, Address hn, Address cn, Address saved) {
+  const std::vector<Address> list{y, hn, cn, saved};
+  Addresses at(list);
+  at.into(p.y), at.into(p.hn), at.into(p.cn), at.into(p.saved);
+}
+
+template <class S>
+void give_gradients(Problem<S>& p, const std::vector<Address>& upstream, const std::vector<Address>& gradients) {
+  Addresses in(upstream), out(gradients);
+  in.into(p.dy), in.into(p.dhn), in.into(p.dcn);
+  out.into(p.dx), out.into(p.dh0), out.into(p.dc0), out.into(p.dw), out.into(p.dr);
+  out.into(p.db), out.into(p.dc), out.into(p.dprojection), out.rest_into(p.dextra);
+}
+
+template <class S>
+void bind_problem(nb::module_& m, const char* name) {
+  nb::class_<Problem<S>>(m, name, "One direction of one layer; arrays by address, 0 where absent.")
+      .def_static("describe", &describe<S>)
+      .def_static("of_cell", &of_cell<S>)
+      .def("give_outputs", &give_outputs<S>)
+      .def("give_gradients", &give_gradients<S>);
+  m.def("saved_width", &lamina::saved_width<S>);
+  m.def("forward", &lamina::forward<S>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("backward", &lamina::backward<S>, nb::call_guard<nb::gil_scoped_release>());
 }
 
 }  // namespace
@@ -78,6 +98,8 @@ NB_MODULE(_native, m) {
         "Instruction sets the kernels can use on this machine, as lower-case names.");
   m.def("runnable_units", &lamina::runnable_units,
         "Kernels that this machine can run, fastest first; 'wide' is for tests.");
+  m.def("multiplies_bfloat16", &lamina::multiplies_bfloat16,
+        "Whether the unit 'avx512bf16' runs here, which has an instruction for products of bfloat16.");
   m.def("join_team", &lamina::join_team,
         "Use the OpenMP threads of the loaded library at a path; says whether it has any.");
   m.def("count_blocks", &lamina::count_blocks,
@@ -86,4 +108,5 @@ NB_MODULE(_native, m) {
         "What a unit's multipliers reach in registers on a number of threads, float32.");
   bind_problem<float>(m, "ProblemFloat32");
   bind_problem<double>(m, "ProblemFloat64");
+  bind_problem<lamina::Bf16>(m, "ProblemBfloat16");
 }

@@ -26,31 +26,50 @@ struct CellShape {
 
 constexpr Size kStatistics = 16;  // room for the reciprocal deviations of 8 blocks, and two numbers for c
 
-// One direction of one layer. Every array is contiguous; a null pointer means "absent".
-template <class T>
+// A number stored in bfloat16: the upper half of a float. It is computed with as a float.
+struct Bf16 {
+  std::uint16_t bits;
+};
+
+template <class S>
+struct Computed {
+  using Type = S;
+};
+template <>
+struct Computed<Bf16> {
+  using Type = float;
+};
+template <class S>
+using Compute = typename Computed<S>::Type;
+
+// One direction of one layer over numbers stored as S. Every array is contiguous; a null pointer means
+// "absent". Without a projection outputs is hidden.
+template <class S>
 struct Problem {
+  using T = Compute<S>;
   Cell cell = Cell::lstm;
-  Size batch = 0, time = 0, features = 0, hidden = 0;
+  Size batch = 0, time = 0, features = 0, hidden = 0, outputs = 0;
   bool reverse = false;
   bool training = false;                 // keep in `saved` what backward needs
   const Size* lengths = nullptr;         // (batch)
-  const T* x = nullptr;                  // (batch, time, features)
-  const T *w = nullptr, *r = nullptr;    // (gates * hidden, features), (gates * hidden, hidden)
-  const T *b = nullptr, *c = nullptr;    // (gates * hidden)
-  const T *h0 = nullptr, *c0 = nullptr;  // (batch, hidden)
-  const T* extra[5] = {};                // (extra_rows, hidden)
-  const T* recurrent_mask = nullptr;     // (batch, hidden)
-  const std::uint8_t *keep_h = nullptr, *keep_c = nullptr;  // (batch, time, hidden), zoneout masks
+  const S* x = nullptr;                  // (batch, time, features)
+  const S *w = nullptr, *r = nullptr;    // (gates * hidden, features), (gates * hidden, outputs)
+  const S *b = nullptr, *c = nullptr;    // (gates * hidden)
+  const S* projection = nullptr;         // (outputs, hidden)
+  const S *h0 = nullptr, *c0 = nullptr;  // (batch, outputs), (batch, hidden)
+  const S* extra[5] = {};                // (extra_rows, hidden)
+  const T* recurrent_mask = nullptr;     // (batch, outputs)
+  const std::uint8_t *keep_h = nullptr, *keep_c = nullptr;  // zoneout masks, (batch, time, outputs or hidden)
   T rate_h = 0, rate_c = 0;                                 // zoneout rates, where there are no masks
-  T* y = nullptr;                                           // (batch, time, hidden)
-  T *hn = nullptr, *cn = nullptr;                           // (batch, hidden)
+  S* y = nullptr;                                           // (batch, time, outputs)
+  S *hn = nullptr, *cn = nullptr;                           // (batch, outputs), (batch, hidden)
   T* saved = nullptr;                                       // (sum of lengths, saved width)
 
   // Gradients that come in (null is zero) and that go out (null is not wanted).
-  const T *dy = nullptr, *dhn = nullptr, *dcn = nullptr;
-  T *dx = nullptr, *dw = nullptr, *dr = nullptr, *db = nullptr, *dc = nullptr;
-  T *dh0 = nullptr, *dc0 = nullptr;
-  T* dextra[5] = {};
+  const S *dy = nullptr, *dhn = nullptr, *dcn = nullptr;
+  S *dx = nullptr, *dw = nullptr, *dr = nullptr, *db = nullptr, *dc = nullptr, *dprojection = nullptr;
+  S *dh0 = nullptr, *dc0 = nullptr;
+  S* dextra[5] = {};
 };
 
 // A group of rows that walks through time together, longest first, so that the rows still running at a
@@ -63,21 +82,24 @@ struct Block {
   Size first;          // number of valid steps in the blocks before this one
 };
 
-// Weights rearranged into panels of columns, [panel][depth][columns], zero where the sizes are padded.
+// Weights rearranged into panels of columns, [panel][depth][columns], zero where the sizes are padded. A
+// unit whose products take pairs of bfloat16 keeps one pair in the room of each T.
 template <class T>
 struct Packed {
-  T *w, *r;  // forward: one run of panels a gate; backward: panels over features and over hidden units
-  T* bias;   // (blocks, padded hidden)
-  T* extra;  // (sum of extra_rows, padded hidden)
-  T* valid;  // (padded hidden) 1 for a hidden unit, 0 for padding
+  T *w, *r;       // forward: one run of panels a gate; backward: panels over features and over outputs
+  T* projection;  // forward: panels over outputs; backward: over hidden units
+  T* bias;        // (blocks, padded hidden)
+  T* extra;       // (sum of extra_rows, padded hidden)
+  T* valid;       // (padded hidden) 1 for a hidden unit, 0 for padding
 };
 
 // Gradients of the weights that one block contributes, padded as Packed is.
 template <class T>
 struct WeightGradients {
-  T *w, *r;  // (gates, padded hidden, padded features) and (gates, padded hidden, padded hidden)
-  T* bias;   // (blocks, padded hidden)
-  T* extra;  // (sum of extra_rows, padded hidden)
+  T *w, *r;       // (gates, padded hidden, padded features) and (gates, padded hidden, padded outputs)
+  T* projection;  // (padded outputs, padded hidden)
+  T* bias;        // (blocks, padded hidden)
+  T* extra;       // (sum of extra_rows, padded hidden)
 };
 
 // Where the threads that share a block meet.
@@ -90,9 +112,10 @@ class Barrier {
 };
 
 // One thread's part in one block: it owns the units of its share, of every row.
-template <class T>
+template <class S>
 struct Share {
-  const Problem<T>* problem;
+  using T = Compute<S>;
+  const Problem<S>* problem;
   const CellShape* shape;
   const Packed<T>* packed;
   const Block* block;
@@ -103,17 +126,18 @@ struct Share {
 };
 
 // The entry points of one instruction set.
-template <class T>
+template <class S>
 struct Kernels {
-  Size columns;  // of a panel; hidden units and features are padded to a multiple of it
-  Size (*width)(const Problem<T>&, const CellShape&);  // numbers saved for one step of one row
-  Size (*forward_scratch)(const Problem<T>&, const CellShape&, const Block&, int members);
-  Size (*backward_scratch)(const Problem<T>&, const CellShape&, const Block&, int members);
-  void (*pack_forward)(const Problem<T>&, const CellShape&, const Packed<T>&, int member, int members);
-  void (*pack_backward)(const Problem<T>&, const CellShape&, const Packed<T>&, int member, int members);
-  void (*forward)(const Share<T>&);
-  void (*backward)(const Share<T>&);
-  T (*exercise)(Size rounds);   // multiply and add in registers, to find the processor's limit
+  using T = Compute<S>;
+  Size columns;  // of a panel; hidden units, outputs and features are padded to a multiple of it
+  Size (*width)(const Problem<S>&, const CellShape&);  // numbers saved for one step of one row
+  Size (*forward_scratch)(const Problem<S>&, const CellShape&, const Block&, int members);
+  Size (*backward_scratch)(const Problem<S>&, const CellShape&, const Block&, int members);
+  void (*pack_forward)(const Problem<S>&, const CellShape&, const Packed<T>&, int member, int members);
+  void (*pack_backward)(const Problem<S>&, const CellShape&, const Packed<T>&, int member, int members);
+  void (*forward)(const Share<S>&);
+  void (*backward)(const Share<S>&);
+  T (*exercise)(Size rounds);  // multiply and add in registers, to find the processor's limit
   Size operations_per_round;
 };
 

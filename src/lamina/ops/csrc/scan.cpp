@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <numeric>
@@ -29,22 +30,41 @@ const CellShape& shape_of(Cell cell) {
   }
 }
 
-template <class T>
-std::vector<const Unit<T>*> units();
+template <class S>
+const Unit<S>* unit_of(const UnitSet& set);
 template <>
-std::vector<const Unit<float>*> units() {
-  return {avx512_float(), avx2_float(), generic_float(), wide_float()};
+const Unit<float>* unit_of(const UnitSet& set) {
+  return set.float32;
 }
 template <>
-std::vector<const Unit<double>*> units() {
-  return {avx512_double(), avx2_double(), generic_double(), wide_double()};
+const Unit<double>* unit_of(const UnitSet& set) {
+  return set.float64;
+}
+template <>
+const Unit<Bf16>* unit_of(const UnitSet& set) {
+  return set.bfloat16;
 }
 
-template <class T>
-const Kernels<T>& kernels(const std::string& name) {
-  for (const Unit<T>* unit : units<T>())
+template <class S>
+const Kernels<S>& kernels(const std::string& name) {
+  for (const UnitSet& set : {avx512bf16_unit(), avx512_unit(), avx2_unit(), neon_unit(), generic_unit(), wide_unit()}) {
+    const Unit<S>* unit = unit_of<S>(set);
     if (unit != nullptr && name == unit->name) return unit->kernels;
+  }
   throw std::invalid_argument("no kernels are called '" + name + "'");
+}
+
+// What a float is rounded to in bfloat16: to nearest, ties to even; a NaN stays one.
+template <class S>
+S stored(Compute<S> value) {
+  return value;
+}
+template <>
+Bf16 stored(float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  bits = value == value ? bits + 0x7fff + ((bits >> 16) & 1) : bits | 0x400000;
+  return {static_cast<std::uint16_t>(bits >> 16)};
 }
 
 // Numbers on a cache line of their own, not set to anything.
@@ -67,8 +87,8 @@ Size round_up(Size n, Size to) { return (n + to - 1) / to * to; }
 // Rows sorted by length and dealt out like cards, so that every block gets long and short ones.
 class Plan {
  public:
-  template <class T>
-  Plan(const Problem<T>& p, int count) : row_(p.batch), length_(p.batch) {
+  template <class S>
+  Plan(const Problem<S>& p, int count) : row_(p.batch), length_(p.batch) {
     std::vector<Size> sorted(p.batch);
     std::iota(sorted.begin(), sorted.end(), Size{0});
     const auto length = [&](Size row) { return p.lengths == nullptr ? p.time : p.lengths[row]; };
@@ -102,24 +122,26 @@ class Plan {
 };
 
 struct Sizes {
-  Size padded, features, w, r, bias, extra;
+  Size padded, features, outputs, w, r, projection, bias, extra;
 
-  template <class T>
-  Sizes(const Problem<T>& p, const CellShape& shape, Size columns)
+  template <class S>
+  Sizes(const Problem<S>& p, const CellShape& shape, Size columns)
       : padded(round_up(p.hidden, columns)),
         features(round_up(p.features, columns)),
+        outputs(round_up(p.outputs, columns)),
         w(shape.gates * padded * features),
-        r(shape.gates * padded * padded),
+        r(shape.gates * padded * outputs),
+        projection(p.projection == nullptr ? 0 : outputs * padded),
         bias(shape.blocks * padded),
         extra(std::accumulate(std::begin(shape.extra_rows), std::end(shape.extra_rows), 0) * padded) {}
 };
 
 // Whether several threads may share a block: not for a normalised cell, which needs whole rows, nor where
 // one step is done in about the time that the threads need to meet (1 us is 30,000 products here).
-template <class T>
-bool shares_units(const Problem<T>& p, const CellShape& shape, const Block& block) {
+template <class S>
+bool shares_units(const Problem<S>& p, const CellShape& shape, const Block& block) {
   constexpr Size kProducts = 60000;
-  return !shape.normalised && block.rows * shape.gates * p.hidden * p.hidden >= kProducts;
+  return !shape.normalised && block.rows * shape.gates * p.hidden * p.outputs >= kProducts;
 }
 
 // Give each block to several members of a team, or several blocks to each member where blocks are more.
@@ -131,10 +153,11 @@ void share_out(const std::vector<Block>& blocks, int most_members, int member, i
   for (int k = member % count; k < count; k += std::max(1, std::min(team, count))) run(k, member / count, members);
 }
 
-template <class T>
+template <class S>
 struct Prepared {
+  using T = Compute<S>;
   const CellShape& shape;
-  const Kernels<T>& unit;
+  const Kernels<S>& unit;
   Sizes sizes;
   Plan plan;
   Buffer<T> weights;
@@ -142,17 +165,18 @@ struct Prepared {
   std::vector<Barrier> barriers;
   int most_members;
 
-  Prepared(const Problem<T>& p, const std::string& name, int threads, int blocks)
+  Prepared(const Problem<S>& p, const std::string& name, int threads, int blocks)
       : shape(shape_of(p.cell)),
-        unit(kernels<T>(name)),
+        unit(kernels<S>(name)),
         sizes(p, shape, unit.columns),
         plan(p, blocks),
-        weights(sizes.w + sizes.r + sizes.bias + sizes.extra + sizes.padded),
+        weights(sizes.w + sizes.r + sizes.projection + sizes.bias + sizes.extra + sizes.padded),
         barriers(blocks),
         most_members(shares_units(p, shape, plan.blocks()[0]) ? threads : 1) {
     packed.w = weights.get();
     packed.r = packed.w + sizes.w;
-    packed.bias = packed.r + sizes.r;
+    packed.projection = packed.r + sizes.r;
+    packed.bias = packed.projection + sizes.projection;
     packed.extra = packed.bias + sizes.bias;
     packed.valid = packed.extra + sizes.extra;
   }
@@ -161,16 +185,18 @@ struct Prepared {
 constexpr Size kLineNumbers = 16;
 
 // Sum what the blocks contribute to a matrix of gradients, without the padding.
-template <class T>
+template <class S, class T = Compute<S>>
 void sum_rows(const std::vector<T*>& parts, Size padded, Size stride, int gates, const int* order, Size hidden,
-              Size width, T* to, int member, int members) {
+              Size width, S* to, int member, int members) {
   if (to == nullptr) return;
   for (Size n = member; n < gates * hidden; n += members) {
     const Size gate = n / hidden, unit = n % hidden, at = (gate * padded + unit) * stride;
-    T* row = to + (order[gate] * hidden + unit) * width;
-    std::copy_n(parts[0] + at, width, row);
-    for (std::size_t k = 1; k < parts.size(); ++k)
-      for (Size i = 0; i < width; ++i) row[i] += parts[k][at + i];
+    S* const row = to + (order[gate] * hidden + unit) * width;
+    for (Size i = 0; i < width; ++i) {
+      T sum = parts[0][at + i];
+      for (std::size_t k = 1; k < parts.size(); ++k) sum += parts[k][at + i];
+      row[i] = stored<S>(sum);
+    }
   }
 }
 
@@ -181,10 +207,11 @@ std::vector<std::string> runnable_units() {
   const auto has = [&](const char* name) { return std::find(found.begin(), found.end(), name) != found.end(); };
   const bool avx2 = has("avx2") && has("fma");
   std::vector<std::string> names;
-  if (avx512_float() != nullptr && avx2 && has("avx512f")) names.emplace_back("avx512");
-  if (avx2_float() != nullptr && avx2) names.emplace_back("avx2");
+  if (avx512_unit().float32 != nullptr && avx2 && has("avx512f")) names.emplace_back("avx512");
+  if (avx2_unit().float32 != nullptr && avx2) names.emplace_back("avx2");
+  if (neon_unit().float32 != nullptr && has("neon")) names.emplace_back("neon");
   names.emplace_back("generic");
-  if (wide_float() != nullptr && avx2) names.emplace_back("wide");
+  if (wide_unit().float32 != nullptr && avx2) names.emplace_back("wide");
   return names;
 }
 
@@ -193,14 +220,21 @@ int count_blocks(Size batch, int threads) {
   return static_cast<int>(std::clamp<Size>(batch / kRows, 1, threads));
 }
 
-template <class T>
-Size saved_width(const Problem<T>& p, const std::string& name) {
-  return kernels<T>(name).width(p, shape_of(p.cell));
+bool multiplies_bfloat16() {
+  const auto found = instruction_sets();
+  return avx512bf16_unit().bfloat16 != nullptr &&
+         std::find(found.begin(), found.end(), "avx512_bf16") != found.end();
 }
 
-template <class T>
-void forward(const Problem<T>& p, const std::string& name, int threads, int blocks) {
-  Prepared<T> all(p, name, threads, blocks);
+template <class S>
+Size saved_width(const Problem<S>& p, const std::string& name) {
+  return kernels<S>(name).width(p, shape_of(p.cell));
+}
+
+template <class S>
+void forward(const Problem<S>& p, const std::string& name, int threads, int blocks) {
+  using T = Compute<S>;
+  Prepared<S> all(p, name, threads, blocks);
   std::vector<Size> start;
   Size room = 0;
   for (const Block& block : all.plan.blocks()) {
@@ -218,48 +252,73 @@ void forward(const Problem<T>& p, const std::string& name, int threads, int bloc
   });
 }
 
+// The sums of one block's gradients of the weights, and those of all blocks.
 template <class T>
-void backward(const Problem<T>& p, const std::string& name, int threads, int blocks) {
-  Prepared<T> all(p, name, threads, blocks);
-  const Sizes& sizes = all.sizes;
+class GradientSums {
+ public:
+  GradientSums(const Sizes& sizes, int blocks)
+      : part_(round_up(sizes.w + sizes.r + sizes.projection + sizes.bias + sizes.extra, kLineNumbers)),
+        buffer_(part_ * blocks) {
+    for (int k = 0; k < blocks; ++k) {
+      T* at = buffer_.get() + k * part_;
+      for (auto [list, size] : {std::pair{&w, sizes.w}, {&r, sizes.r}, {&projection, sizes.projection},
+                                {&bias, sizes.bias}, {&extra, sizes.extra}}) {
+        list->push_back(at);
+        at += size;
+      }
+    }
+  }
+  WeightGradients<T> of_block(int k) const { return {w[k], r[k], projection[k], bias[k], extra[k]}; }
+
+  std::vector<T*> w, r, projection, bias, extra;
+
+ private:
+  Size part_;
+  Buffer<T> buffer_;
+};
+
+template <class T>
+std::vector<T*> moved(std::vector<T*> parts, Size offset) {
+  for (T*& part : parts) part += offset;
+  return parts;
+}
+
+template <class S>
+void sum_gradients(const Problem<S>& p, const CellShape& s, const Sizes& sizes,
+                   const GradientSums<Compute<S>>& sums, int member, int team) {
+  static const int in_order[] = {0, 1, 2, 3};
+  const Size padded = sizes.padded;
+  sum_rows(sums.w, padded, sizes.features, s.gates, s.w_order, p.hidden, p.features, p.dw, member, team);
+  sum_rows(sums.r, padded, sizes.outputs, s.gates, s.r_order, p.hidden, p.outputs, p.dr, member, team);
+  sum_rows(sums.projection, sizes.outputs, padded, 1, in_order, p.outputs, p.hidden, p.dprojection, member, team);
+  if (member != 0) return;
+  sum_rows(moved(sums.bias, s.w_first * padded), padded, 1, s.gates, s.w_order, p.hidden, 1, p.db, 0, 1);
+  sum_rows(moved(sums.bias, s.r_first * padded), padded, 1, s.gates, s.r_order, p.hidden, 1, p.dc, 0, 1);
+  for (Size i = 0, row = 0; i < 5; row += s.extra_rows[i], ++i)
+    sum_rows(moved(sums.extra, row * padded), padded, 1, s.extra_rows[i], in_order, p.hidden, 1, p.dextra[i], 0, 1);
+}
+
+template <class S>
+void backward(const Problem<S>& p, const std::string& name, int threads, int blocks) {
+  using T = Compute<S>;
+  Prepared<S> all(p, name, threads, blocks);
   std::vector<Size> start;
   Size room = 0;
   for (const Block& block : all.plan.blocks()) {
     start.push_back(room);
     room += round_up(all.unit.backward_scratch(p, all.shape, block, all.most_members), kLineNumbers);
   }
-  const Size part_size = round_up(sizes.w + sizes.r + sizes.bias + sizes.extra, kLineNumbers);
-  const Buffer<T> scratch(room), sums(part_size * blocks);
-  std::vector<T*> w, r, bias, extra;
-  for (int k = 0; k < blocks; ++k) {
-    w.push_back(sums.get() + k * part_size);
-    r.push_back(w.back() + sizes.w);
-    bias.push_back(r.back() + sizes.r);
-    extra.push_back(bias.back() + sizes.bias);
-  }
+  const Buffer<T> scratch(room);
+  const GradientSums<T> sums(all.sizes, blocks);
   run_team(threads, [&](int member, int team) { all.unit.pack_backward(p, all.shape, all.packed, member, team); });
   run_team(threads, [&](int member, int team) {
     share_out(all.plan.blocks(), all.most_members, member, team, [&](int k, int part, int parts) {
       const Block& block = all.plan.blocks()[k];
       all.unit.backward({&p, &all.shape, &all.packed, &block, part, parts, &all.barriers[k],
-                         scratch.get() + start[k], {w[k], r[k], bias[k], extra[k]}});
+                         scratch.get() + start[k], sums.of_block(k)});
     });
   });
-  const CellShape& s = all.shape;
-  const auto block_of = [&](std::vector<T*> parts, Size offset) {
-    for (T*& part : parts) part += offset * sizes.padded;
-    return parts;
-  };
-  run_team(threads, [&](int member, int team) {
-    sum_rows(w, sizes.padded, sizes.features, s.gates, s.w_order, p.hidden, p.features, p.dw, member, team);
-    sum_rows(r, sizes.padded, sizes.padded, s.gates, s.r_order, p.hidden, p.hidden, p.dr, member, team);
-    if (member != 0) return;
-    sum_rows(block_of(bias, s.w_first), sizes.padded, 1, s.gates, s.w_order, p.hidden, 1, p.db, 0, 1);
-    sum_rows(block_of(bias, s.r_first), sizes.padded, 1, s.gates, s.r_order, p.hidden, 1, p.dc, 0, 1);
-    static const int in_order[] = {0, 1, 2, 3};
-    for (Size i = 0, row = 0; i < 5; row += s.extra_rows[i], ++i)
-      sum_rows(block_of(extra, row), sizes.padded, 1, s.extra_rows[i], in_order, p.hidden, 1, p.dextra[i], 0, 1);
-  });
+  run_team(threads, [&](int member, int team) { sum_gradients(p, all.shape, all.sizes, sums, member, team); });
 }
 
 double peak_gflops(const std::string& name, int threads) {
@@ -283,9 +342,12 @@ double peak_gflops(const std::string& name, int threads) {
 
 template Size saved_width(const Problem<float>&, const std::string&);
 template Size saved_width(const Problem<double>&, const std::string&);
+template Size saved_width(const Problem<Bf16>&, const std::string&);
 template void forward(const Problem<float>&, const std::string&, int, int);
 template void forward(const Problem<double>&, const std::string&, int, int);
+template void forward(const Problem<Bf16>&, const std::string&, int, int);
 template void backward(const Problem<float>&, const std::string&, int, int);
 template void backward(const Problem<double>&, const std::string&, int, int);
+template void backward(const Problem<Bf16>&, const std::string&, int, int);
 
 }  // namespace lamina

@@ -4,22 +4,18 @@
 
 namespace lamina {
 
-const Unit<float>* avx2_float() {
-  static constexpr Unit<float> unit{"avx2", Sequence<float, 32, 6>::kernels()};
-  return &unit;
-}
-const Unit<double>* avx2_double() {
-  static constexpr Unit<double> unit{"avx2", Sequence<double, 32, 6>::kernels()};
-  return &unit;
+UnitSet avx2_unit() {
+  static constexpr Unit<float> float32{"avx2", sequence<float, Single<float, 32>, 6>()};
+  static constexpr Unit<double> float64{"avx2", sequence<double, Single<double, 32>, 6>()};
+  static constexpr Unit<Bf16> bfloat16{"avx2", sequence<Bf16, Single<float, 32>, 6>()};
+  return {&float32, &float64, &bfloat16};
 }
 
-const Unit<float>* wide_float() {
-  static constexpr Unit<float> unit{"wide", Sequence<float, 64, 12>::kernels()};
-  return &unit;
-}
-const Unit<double>* wide_double() {
-  static constexpr Unit<double> unit{"wide", Sequence<double, 64, 12>::kernels()};
-  return &unit;
+UnitSet wide_unit() {
+  static constexpr Unit<float> float32{"wide", sequence<float, Single<float, 64>, 12>()};
+  static constexpr Unit<double> float64{"wide", sequence<double, Single<double, 64>, 12>()};
+  static constexpr Unit<Bf16> bfloat16{"wide", sequence<Bf16, Paired<64, Emulated>, 12>()};
+  return {&float32, &float64, &bfloat16};
 }
 
 }  // namespace lamina

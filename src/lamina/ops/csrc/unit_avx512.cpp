@@ -7,13 +7,11 @@
 
 namespace lamina {
 
-const Unit<float>* avx512_float() {
-  static constexpr Unit<float> unit{"avx512", Sequence<float, 64, 12>::kernels()};
-  return &unit;
-}
-const Unit<double>* avx512_double() {
-  static constexpr Unit<double> unit{"avx512", Sequence<double, 64, 12>::kernels()};
-  return &unit;
+UnitSet avx512_unit() {
+  static constexpr Unit<float> float32{"avx512", sequence<float, Single<float, 64>, 12>()};
+  static constexpr Unit<double> float64{"avx512", sequence<double, Single<double, 64>, 12>()};
+  static constexpr Unit<Bf16> bfloat16{"avx512", sequence<Bf16, Single<float, 64>, 12>()};
+  return {&float32, &float64, &bfloat16};
 }
 
 }  // namespace lamina

@@ -4,22 +4,29 @@
 
 namespace lamina {
 
-template <class T>
+template <class S>
 struct Unit {
   const char* name;
-  Kernels<T> kernels;
+  Kernels<S> kernels;
 };
 
-// Null where the unit was not built for this kind of processor.
-const Unit<float>* generic_float();
-const Unit<double>* generic_double();
-const Unit<float>* avx2_float();
-const Unit<double>* avx2_double();
-const Unit<float>* avx512_float();
-const Unit<double>* avx512_double();
-// The 64-byte templates of the AVX-512 unit compiled for AVX2, so that a machine without AVX-512 can test
-// their logic. Slow, and never chosen: it must be asked for by name.
-const Unit<float>* wide_float();
-const Unit<double>* wide_double();
+// The kernels of one unit for each kind of stored number; null where it was not built for this kind of
+// processor, or has none of its own.
+struct UnitSet {
+  const Unit<float>* float32;
+  const Unit<double>* float64;
+  const Unit<Bf16>* bfloat16;
+};
+
+UnitSet generic_unit();
+UnitSet avx2_unit();
+UnitSet avx512_unit();
+// Products of pairs of bfloat16 by the processor's own instruction.
+UnitSet avx512bf16_unit();
+// The 64-byte templates of the AVX-512 units compiled for AVX2, with the pairs' products made from float32
+// arithmetic, so that a machine without AVX-512 can test their logic. Slow, and never chosen: it must be
+// asked for by name.
+UnitSet wide_unit();
+UnitSet neon_unit();
 
 }  // namespace lamina
