@@ -18,6 +18,9 @@ from lamina.errors import NotFittedError
 from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
 from lamina.estimators.saving import SavedModel, load_weights
 from lamina.nn.stack import StackConfig
+from lamina.streaming.opening import open_parts
+from lamina.streaming.packed import Storage
+from lamina.streaming.session import MAX_KEYS, Session
 from lamina.tasks.base import BodyConfig, Pooling
 from lamina.tasks.classify import (
     ClassifyBatches,
@@ -180,17 +183,21 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Raises:
             SavedModelError: something other than a model is in the way.
         """
+        self._saved().write(path)
+
+    def _saved(self) -> SavedModel:
         self._check_fitted()
         parameters = {
             **self.get_params(deep=False),
             "stack": dump_body(self.stack),
             "training": dump_training(self.training),
         }
-        SavedModel(
+        return SavedModel(
             kind=NAME,
             config={
                 "parameters": parameters,
                 "form": self.config_.model_dump(mode="json"),
+                "body": dump_body(self._body()),
                 "labels": {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()},
             },
             weights=self.network_.state_dict(),
@@ -201,7 +208,32 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 "metric": self.metric,
                 "training": self.history_.to_dict(),
             },
-        ).write(path)
+        )
+
+    def stream(self, *, storage: Storage = "float32", max_keys: int = MAX_KEYS) -> Session:
+        """A session that reads one step of a sequence at a time: class probabilities of what came so far.
+
+        Args:
+            storage: of the recurrent weights: float32, bfloat16 or int8.
+            max_keys: states kept at most; the key used least recently is forgotten first.
+
+        Raises:
+            ConfigError: the model cannot stream; the message says why.
+        """
+        saved = self._saved()
+        weights, history = (
+            {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+            for tensors in (saved.weights, saved.history)
+        )
+        return open_parts(
+            saved.kind,
+            saved.config,
+            weights,
+            saved.preprocessing,
+            history,
+            storage=storage,
+            max_keys=max_keys,
+        )
 
     @classmethod
     def from_saved(cls, saved: SavedModel, where: str) -> Self:

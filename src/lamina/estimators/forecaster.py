@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +27,9 @@ from lamina.estimators.stored_table import stored_table, table_fields, table_ten
 from lamina.metrics import mase_scale
 from lamina.nn.stack import StackConfig
 from lamina.nn.transformer import TransformerConfig
+from lamina.streaming.opening import open_parts
+from lamina.streaming.packed import Storage
+from lamina.streaming.session import MAX_KEYS, Session
 from lamina.tasks.base import BodyConfig
 from lamina.tasks.forecast import (
     QUANTILES,
@@ -172,12 +175,16 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         table: SeriesTable,
         cuts: Cuts,
         *,
+        draw: Callable[[Windows], Windows] | None = None,
         callbacks: Sequence[Callback] = (),
         checkpoint: Path | None = None,
     ) -> Self:
         """Train on a table whose parts are already cut.
 
         Of rows after ``cuts.validation_end`` only one thing is read: whether values are missing.
+
+        Args:
+            draw: chooses among the training windows, for a bootstrap or a share of them; None takes all.
         """
         self.config_ = self._resolve(table, cuts)
         self._remember({}, "polars")
@@ -193,7 +200,8 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.network_ = ForecastNetwork(self.config_, self.inputs_, self._body())
-            self.history_ = self._train(windows, validation, training, callbacks, checkpoint)
+            drawn = windows if draw is None else draw(windows)
+            self.history_ = self._train(drawn, validation, training, callbacks, checkpoint)
         self.calibration_ = self._calibrate(validation)
         self._keep(table, cuts)
         return self
@@ -485,6 +493,9 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a directory that ``lamina.load`` reads; no pickle. Predictions stay equal bit for bit."""
+        self._saved().write(path)
+
+    def _saved(self) -> SavedModel:
         self._check_fitted()
         parameters = {
             **self.get_params(deep=False),
@@ -492,11 +503,12 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
             "stack": dump_body(self.stack),
             "training": dump_training(self.training),
         }
-        SavedModel(
+        return SavedModel(
             kind=NAME,
             config={
                 "parameters": parameters,
                 "form": self.config_.model_dump(mode="json"),
+                "body": dump_body(self._body()),
                 "columns": self.columns_,
                 "frame_kind": self.frame_kind_,
             },
@@ -515,7 +527,32 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
                 "validation": None if np.isnan(self.history_.best) else self.history_.best,
                 "training": self.history_.to_dict(),
             },
-        ).write(path)
+        )
+
+    def stream(self, *, storage: Storage = "float32", max_keys: int = MAX_KEYS) -> Session:
+        """A session that reads one row of a series at a time, and forecasts what follows it.
+
+        Args:
+            storage: of the recurrent weights: float32, bfloat16 or int8.
+            max_keys: states kept at most; the key used least recently is forgotten first.
+
+        Raises:
+            ConfigError: the model cannot stream; the message says why.
+        """
+        saved = self._saved()
+        weights, history = (
+            {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+            for tensors in (saved.weights, saved.history)
+        )
+        return open_parts(
+            saved.kind,
+            saved.config,
+            weights,
+            saved.preprocessing,
+            history,
+            storage=storage,
+            max_keys=max_keys,
+        )
 
     @classmethod
     def from_saved(cls, saved: SavedModel, where: str) -> Self:

@@ -1,0 +1,1 @@
+"""One observation at a time: native steps with carried state, and learning online."""

@@ -1,0 +1,223 @@
+#include "forecasts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace lamina {
+namespace streaming {
+
+namespace {
+
+constexpr Size kHead = 64;
+
+Size window_bytes(const ForecastForm& form) {
+  const Size columns = form.past.count() + form.future.count();
+  const Size bytes = kHead + form.input_size * 8 + (form.input_size * columns + form.fixed.count()) * 4;
+  return (bytes + kStateAlign - 1) / kStateAlign * kStateAlign;
+}
+
+std::size_t at(Size index) { return static_cast<std::size_t>(index); }
+
+std::vector<float> room(Size numbers) { return std::vector<float>(at(numbers + 2 * kPad), 0.0f); }
+
+// Scaled columns, 0 where missing, then a mask for each column that may be missing.
+float* write_columns(const Columns& columns, const float* row, float* to) {
+  for (Size i = 0; i < columns.count(); ++i) {
+    const double scaled = (static_cast<double>(row[i]) - columns.mean[at(i)]) / columns.scale[at(i)];
+    *to++ = std::isnan(scaled) ? 0.0f : static_cast<float>(scaled);
+  }
+  for (const Size column : columns.gaps) *to++ = std::isnan(row[column]) ? 0.0f : 1.0f;
+  return to;
+}
+
+Size width(const Columns& columns) { return columns.count() + static_cast<Size>(columns.gaps.size()); }
+
+}  // namespace
+
+Forecasts::Forecasts(Model& model, Size most_keys, ForecastForm form)
+    : model_(model), form_(std::move(form)), keys_(window_bytes(form_), most_keys) {
+  step_features_ = (form_.gaps ? 2 : 0) + width(form_.past) + width(form_.future);
+  vector_size_ = model.network().outputs + form_.fixed.count();
+  window_.resize(at(form_.input_size));
+  steps_ = room(form_.input_size * (1 + step_features_));
+  past_ = room(form_.input_size);
+  vector_ = room(vector_size_);
+  out_ = room(form_.horizon * form_.levels);
+  straight_ = room(form_.horizon);
+  ahead_ = room(width(form_.future) + form_.calendar);
+  levels_ = room(form_.levels);
+  reader_state_.resize(at(model.network().state_bytes / 8 + kStateAlign / 8));
+}
+
+void Forecasts::set_head(Given w, Given b) { head_ = model_.linear(w, b); }
+
+void Forecasts::set_highway(Given w, Given b) {
+  highway_ = model_.linear(w, b);
+  has_highway_ = true;
+}
+
+void Forecasts::set_known(Given state_w, Given state_b, Given future_w, Given future_b, Given out_w, Given out_b) {
+  known_state_ = model_.linear(state_w, state_b);
+  known_future_ = model_.linear(future_w, future_b);
+  known_out_ = model_.linear(out_w, out_b);
+  joint_ = room(state_w.rows);
+  meeting_ = room(state_w.rows);
+  has_known_ = true;
+}
+
+double* Forecasts::values(char* state) const { return reinterpret_cast<double*>(state + kHead); }
+float* Forecasts::covariates(char* state) const { return reinterpret_cast<float*>(state + kHead + form_.input_size * 8); }
+float* Forecasts::fixed(char* state) const { return covariates(state) + form_.input_size * columns(); }
+
+void Forecasts::push(std::string_view key, double y, const float* given, const float* of_series, Size skipped, std::int64_t time) {
+  Size number;
+  char* const state = keys_.touch(key, &number);
+  WindowHead* const head = reinterpret_cast<WindowHead*>(state);
+  const Size inserted = std::min(skipped, form_.input_size);
+  for (Size i = skipped - inserted; i < skipped; ++i) {
+    const Size place = slot(head->rows + i);
+    values(state)[place] = std::nan("");
+    std::fill_n(covariates(state) + place * columns(), columns(), std::nanf(""));
+  }
+  head->rows += skipped;
+  const Size place = slot(head->rows);
+  values(state)[place] = y;
+  std::copy_n(given, columns(), covariates(state) + place * columns());
+  std::copy_n(of_series, form_.fixed.count(), fixed(state));
+  ++head->rows;
+  head->time = time;
+}
+
+bool Forecasts::head(std::string_view key, WindowHead* out) const {
+  const char* const state = keys_.find(key);
+  if (state == nullptr) return false;
+  std::memcpy(out, state, sizeof *out);
+  return true;
+}
+
+bool Forecasts::ready(std::string_view key) const {
+  const char* const state = keys_.find(key);
+  if (state == nullptr) return false;
+  WindowHead head;
+  std::memcpy(&head, state, sizeof head);
+  const double* const y = values(const_cast<char*>(state));
+  const Size kept = std::min<Size>(head.rows, form_.input_size);
+  return (form_.gaps || kept == form_.input_size) && std::any_of(y, y + kept, [](double value) { return !std::isnan(value); });
+}
+
+// Offset and scale of the window; window_scale in lamina/tasks/forecast_inputs.py.
+void Forecasts::scale_window(double* offset, double* scale) const {
+  double sum = 0, magnitude = 0, recent = 0, squares = 0;
+  Size count = 0, newest = 0;
+  for (auto y = window_.rbegin(); y != window_.rend(); ++y) {
+    if (std::isnan(*y)) continue;
+    sum += *y;
+    magnitude += std::fabs(*y);
+    ++count;
+    if (newest < form_.season) {
+      recent += *y;
+      ++newest;
+    }
+  }
+  const double n = static_cast<double>(std::max<Size>(count, 1)), mean = sum / n;
+  for (const double y : window_)
+    if (!std::isnan(y)) squares += (y - mean) * (y - mean);
+  *offset = recent / static_cast<double>(std::max<Size>(newest, 1));
+  *scale = std::max(std::sqrt(squares / n), 1e-3 * magnitude / n + 1e-8);
+}
+
+// The newest observed value of the same phase as a step ahead; NaN where there is none.
+double Forecasts::anchor(Size step) const {
+  Size column = form_.input_size + step - form_.season * (step / form_.season + 1);
+  for (; column >= 0; column -= form_.season)
+    if (column < form_.input_size && !std::isnan(window_[at(column)])) return window_[at(column)];
+  return std::nan("");
+}
+
+// The window as the network reads it, one row of numbers a step.
+void Forecasts::write_steps(const char* state, double offset, double scale) {
+  char* const own = const_cast<char*>(state);
+  WindowHead head;
+  std::memcpy(&head, state, sizeof head);
+  const std::vector<float> nothing(at(columns()), std::nanf(""));
+  float* to = steps_.data();
+  Size last = -1;
+  for (Size i = 0; i < form_.input_size; ++i) {
+    const bool observed = !std::isnan(window_[at(i)]);
+    if (observed) last = i;
+    const float value = observed ? static_cast<float>((window_[at(i)] - offset) / scale) : 0.0f;
+    past_[at(i)] = *to++ = value;
+    if (form_.gaps) {
+      *to++ = observed ? 1.0f : 0.0f;
+      *to++ = static_cast<float>(std::log1p(static_cast<double>(std::min(i - last, form_.input_size))));
+    }
+    const std::int64_t row = head.rows - form_.input_size + i;
+    const float* const given = row < 0 ? nothing.data() : covariates(own) + slot(row) * columns();
+    to = write_columns(form_.past, given, to);
+    to = write_columns(form_.future, given + form_.past.count(), to);
+  }
+}
+
+void Forecasts::forecast(std::string_view key, const float* known, const float* calendar, double* out) {
+  const char* const state = keys_.find(key);
+  WindowHead head;
+  std::memcpy(&head, state, sizeof head);
+  for (Size i = 0; i < form_.input_size; ++i) {
+    const std::int64_t row = head.rows - form_.input_size + i;
+    window_[at(i)] = row < 0 ? std::nan("") : values(const_cast<char*>(state))[slot(row)];
+  }
+  double offset, scale;
+  scale_window(&offset, &scale);
+  write_steps(state, offset, scale);
+
+  const Network& net = model_.network();
+  const StepUnit& unit = model_.unit();
+  const Frame frame = model_.frame();
+  std::fill(reader_state_.begin(), reader_state_.end(), 0.0);
+  char* reader = reinterpret_cast<char*>(reader_state_.data());
+  reader += (kStateAlign - reinterpret_cast<std::uintptr_t>(reader) % kStateAlign) % kStateAlign;
+  const Size segment = form_.segment * (1 + step_features_);
+  for (Size begin = 0; begin < form_.input_size * (1 + step_features_); begin += segment) {
+    std::copy_n(steps_.data() + begin, segment, frame.below);
+    for (Size i = segment; i % 4 != 0; ++i) frame.below[i] = 0.0f;
+    unit.advance(net, frame, 1, &reader);
+  }
+  unit.answer(net, frame, 1, &reader, vector_.data(), net.outputs);
+  const float* const of_series = fixed(const_cast<char*>(state));
+  for (Size i = 0; i < form_.fixed.count(); ++i) {
+    const double scaled = (static_cast<double>(of_series[i]) - form_.fixed.mean[at(i)]) / form_.fixed.scale[at(i)];
+    vector_[at(net.outputs + i)] = std::isnan(scaled) ? 0.0f : static_cast<float>(scaled);
+  }
+  unit.linear(head_, vector_.data(), out_.data());
+  if (has_highway_) unit.linear(highway_, past_.data(), straight_.data());
+  if (has_known_) unit.linear(known_state_, vector_.data(), joint_.data());
+  for (Size step = 0; step < form_.horizon; ++step) {
+    const double found = anchor(step);
+    const float shared = std::isnan(found) ? 0.0f : static_cast<float>((found - offset) / scale);
+    if (has_known_) {
+      float* const tail = write_columns(form_.future, known + step * form_.future.count(), ahead_.data());
+      std::copy_n(calendar + step * form_.calendar, form_.calendar, tail);
+      unit.linear(known_future_, ahead_.data(), meeting_.data());
+      for (Size i = 0; i < known_state_.input.units; ++i) {
+        const float joint = joint_[at(i)] + meeting_[at(i)];
+        meeting_[at(i)] = 0.5f * joint * (1.0f + std::erf(joint * 0.70710678f));
+      }
+      unit.linear(known_out_, meeting_.data(), levels_.data());
+    }
+    double* const quantiles = out + step * form_.levels;
+    for (Size level = 0; level < form_.levels; ++level) {
+      float value = out_[at(step * form_.levels + level)] + shared;
+      if (has_highway_) value += straight_[at(step)];
+      if (has_known_) value += levels_[at(level)];
+      quantiles[level] = static_cast<double>(value) * scale + offset;
+    }
+    std::sort(quantiles, quantiles + form_.levels);
+    for (Size level = 0; level < form_.levels; ++level)
+      quantiles[level] += form_.calibration[at(step * form_.levels + level)] * scale;
+    std::sort(quantiles, quantiles + form_.levels);
+  }
+}
+
+}  // namespace streaming
+}  // namespace lamina

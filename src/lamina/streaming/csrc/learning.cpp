@@ -1,0 +1,129 @@
+// The arithmetic of online learning: one row at a time, in place, on arrays that Python owns.
+//
+// The equations are those of linear.py and inputs.py; tests hold these functions against NumPy.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace nb = nanobind;
+
+namespace {
+
+using Size = std::ptrdiff_t;
+template <int axes>
+using Numbers = nb::ndarray<double, nb::ndim<axes>, nb::c_contig, nb::device::cpu>;
+
+constexpr double kLargestError = 3.0, kLeastCurvature = 0.02;
+
+double cut(double value, double limit) { return std::min(std::max(value, -limit), limit); }
+
+double dot(const double* a, const double* b, Size n) {
+  double sums[4] = {0, 0, 0, 0};
+  Size i = 0;
+  for (; i + 4 <= n; i += 4)
+    for (int lane = 0; lane < 4; ++lane) sums[lane] += a[i + lane] * b[i + lane];
+  for (; i < n; ++i) sums[0] += a[i] * b[i];
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+void add_scaled(double* to, double scale, const double* from, Size n) {
+  for (Size i = 0; i < n; ++i) to[i] += scale * from[i];
+}
+
+// weights (experts, outputs, features), z (features) -> out (experts, outputs)
+void say(Numbers<3> weights, Numbers<1> z, bool softmax, Numbers<2> out) {
+  const Size experts = weights.shape(0), outputs = weights.shape(1), features = weights.shape(2);
+  for (Size e = 0; e < experts; ++e) {
+    double* const said = out.data() + e * outputs;
+    for (Size k = 0; k < outputs; ++k) said[k] = dot(weights.data() + (e * outputs + k) * features, z.data(), features);
+    if (!softmax || outputs == 0) continue;
+    const double largest = *std::max_element(said, said + outputs);
+    double total = 0;
+    for (Size k = 0; k < outputs; ++k) total += said[k] = std::exp(said[k] - largest);
+    for (Size k = 0; k < outputs; ++k) said[k] /= total;
+  }
+}
+
+// One second-order expert: weights (outputs, features), inverse (size, size) with size <= features.
+void learn_second_order(double* weights, double* inverse, const double* z, const double* said, const double* truth,
+                        Size outputs, Size features, Size size, double keep, double forget, bool softmax,
+                        double* direction) {
+  double spread = 0, curvature = 1;
+  for (Size row = 0; row < size; ++row) direction[row] = dot(inverse + row * size, z, size);
+  spread = dot(direction, z, size);
+  if (softmax) {
+    curvature = kLeastCurvature;
+    for (Size k = 0; k < outputs; ++k) curvature = std::max(curvature, 2 * said[k] * (1 - said[k]));
+  }
+  const double gain = 1 / (keep + curvature * spread);
+  for (Size k = 0; k < outputs; ++k)
+    add_scaled(weights + k * features, gain * cut(truth[k] - said[k], kLargestError), direction, size);
+  const double kept = 1 / forget;
+  for (Size row = 0; row < size; ++row) {
+    const double scale = gain * curvature * direction[row];
+    double* const line = inverse + row * size;
+    for (Size column = 0; column < size; ++column) line[column] = (line[column] - scale * direction[column]) * kept;
+  }
+}
+
+// All experts: the first `keep.shape(0)` of the second order, the others of the first.
+void learn(Numbers<3> weights, Numbers<3> inverse, Numbers<3> squares, Numbers<1> keep, Numbers<1> forget,
+           Numbers<1> steps, Numbers<1> z, Numbers<2> said, Numbers<1> truth, bool softmax) {
+  const Size second = keep.shape(0), first = steps.shape(0);
+  const Size outputs = weights.shape(1), features = weights.shape(2), size = inverse.shape(1);
+  std::vector<double> direction(static_cast<std::size_t>(size));
+  for (Size e = 0; e < second; ++e)
+    learn_second_order(weights.data() + e * outputs * features, inverse.data() + e * size * size, z.data(),
+                       said.data() + e * outputs, truth.data(), outputs, features, size, keep(e), forget(e), softmax,
+                       direction.data());
+  for (Size e = 0; e < first; ++e) {
+    for (Size k = 0; k < outputs; ++k) {
+      const double error = truth(k) - said(second + e, k), slope = softmax ? error : cut(error, 1);
+      double* const w = weights.data() + ((second + e) * outputs + k) * features;
+      double* const g = squares.data() + (e * outputs + k) * features;
+      for (Size i = 0; i < features; ++i) {
+        const double gradient = slope * z(i);
+        g[i] += gradient * gradient;
+        w[i] += steps(e) * gradient / std::sqrt(g[i]);
+      }
+    }
+  }
+}
+
+// raw (inputs), centers (inputs, columns), sharpness (inputs) -> out (inputs, columns)
+void contexts(Numbers<1> raw, Numbers<2> centers, Numbers<1> sharpness, double limit, Numbers<2> out) {
+  for (Size input = 0; input < Size(raw.shape(0)); ++input)
+    for (Size column = 0; column < Size(centers.shape(1)); ++column) {
+      const double scaled = (raw(input) - centers(input, column)) * sharpness(input);
+      out(input, column) = std::isnan(scaled) ? 0.0 : cut(scaled, limit);
+    }
+}
+
+// Moves running statistics towards a row; a missing value moves nothing. The first column is the mean.
+void follow(Numbers<1> raw, Numbers<1> count, Numbers<2> centers, Numbers<1> variance, Numbers<1> sharpness,
+            Numbers<1> slowest, double smallest) {
+  for (Size input = 0; input < Size(raw.shape(0)); ++input) {
+    if (std::isnan(raw(input))) continue;
+    count(input) += 1;
+    const double away = raw(input) - centers(input, 0);
+    for (Size column = 0; column < Size(centers.shape(1)); ++column)
+      centers(input, column) += std::max(1 / count(input), slowest(column)) * (raw(input) - centers(input, column));
+    // Welford's update, forgetting: the distances are from the old mean and from the new one.
+    const double spread = away * (raw(input) - centers(input, 0));
+    variance(input) += std::max(1 / count(input), slowest(0)) * (spread - variance(input));
+    sharpness(input) = 1 / std::sqrt(variance(input) + smallest);
+  }
+}
+
+}  // namespace
+
+NB_MODULE(_learning, m) {
+  m.doc() = "The arithmetic of online learning; private.";
+  m.def("say", &say);
+  m.def("learn", &learn);
+  m.def("contexts", &contexts);
+  m.def("follow", &follow);
+}

@@ -1,0 +1,247 @@
+"""A forecaster that reads one row at a time: keeps the last rows of each key, and forecasts from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from lamina.data.calendar import calendar_features, calendar_names
+from lamina.data.frequency import Frequency
+from lamina.data.scaling import Standardizer
+from lamina.errors import ConfigError, DataError
+from lamina.streaming.forecast_rows import SeriesRow, SeriesRowForm
+from lamina.streaming.packed import Weights, optional, plain, require_native
+from lamina.streaming.session import Session
+from lamina.tasks.intervals import interval
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The next steps of one key.
+
+    Attributes:
+        time: of the steps, (horizon,) datetime64[us] or int64; None where rows came without time.
+        levels: of the quantiles, ascending.
+        quantiles: in the target's unit, (horizon, levels).
+    """
+
+    time: NDArray[Any] | None
+    levels: tuple[float, ...]
+    quantiles: Array
+
+    @property
+    def median(self) -> Array:
+        """(horizon,), what ``Forecaster.predict`` calls the forecast."""
+        median: Array = self.quantiles[:, self.levels.index(0.5)]
+        return median
+
+    def interval(self, level: float) -> tuple[Array, Array]:
+        """Lower and upper bound of the central ``level`` percent, each (horizon,)."""
+        return interval(self.levels, self.quantiles, level)
+
+
+class ForecastSession(Session):
+    """A session of a Forecaster, which is a model of windows.
+
+    Each key keeps its last ``input_size`` rows, and not the state of the recurrence: a window is scaled by
+    its own past, so every new row changes what the network read before it. From the window a forecast of the
+    next ``horizon`` rows is made in native code, equal to that of ``Forecaster.predict`` on the same rows.
+    The session begins with the stored end of each training series, under the name of the series ("" where
+    there is one without a name).
+    """
+
+    def __init__(
+        self,
+        native: Any,
+        rows: SeriesRowForm,
+        form: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+        digest: str,
+    ) -> None:
+        super().__init__(native, digest=digest)
+        self._rows = rows
+        self._frequency = Frequency.from_dict(inputs["frequency"])
+        self._cycles = tuple(inputs["calendar"])
+        self._gaps = bool(inputs["gaps"])
+        self._last_calendar: tuple[int | None, NDArray[np.float32]] = (
+            None,
+            np.zeros((form["horizon"], 0), np.float32),
+        )
+        self.horizon = int(form["horizon"])
+        self.input_size = int(form["input_size"])
+        self.levels = tuple(form["quantiles"])
+
+    @classmethod
+    def over(
+        cls,
+        model: Any,
+        config: Mapping[str, Any],
+        weights: Weights,
+        preprocessing: Mapping[str, Any],
+        history: Mapping[str, NDArray[Any]],
+        *,
+        max_keys: int,
+        digest: str,
+    ) -> ForecastSession:
+        """A session over a finished native reader, its keys the stored series."""
+        form, inputs, table = config["form"], preprocessing["inputs"], preprocessing["table"]
+        if max_keys < len(table["ids"]):
+            raise ConfigError(
+                f"max_keys is at least the number of training series, {len(table['ids'])}, but is {max_keys}."
+            )
+        native = _native_session(
+            model, form, inputs, weights, calibration=preprocessing["calibration"], max_keys=max_keys
+        )
+        rows = SeriesRowForm.of(table, config["columns"], inputs)
+        session = cls(native, rows, form, inputs, digest)
+        # a table of one series without a name calls it as its target
+        unnamed = list(table["ids"]) == [table["target"]]
+        session._continue([""] if unnamed else table["ids"], history)
+        return session
+
+    def _continue(self, ids: Sequence[str], history: Mapping[str, NDArray[Any]]) -> None:
+        """Begin with the stored rows of each series."""
+        covariates = np.concatenate([history["past"], history["future"]], axis=1, dtype=np.float32)
+        for number, key in enumerate(ids):
+            fixed = np.ascontiguousarray(history["static"][number], np.float32)
+            for row in range(history["starts"][number], history["starts"][number + 1]):
+                y, time = float(history["y"][row]), int(history["time"][row])
+                self._native.push(key, y, np.ascontiguousarray(covariates[row]), fixed, 0, time)
+
+    @override
+    def step(
+        self,
+        x: Mapping[str, object] | float,
+        *,
+        key: str = "",
+        future: Sequence[Mapping[str, object]] = (),
+    ) -> Forecast | None:
+        """Read one row of a key, and forecast what follows it.
+
+        Args:
+            x: the values of the row by name, with the time where rows have one; None or NaN where missing,
+                which must have been so in training. A bare number is the target. Rows of a key come in order
+                of time; left-out steps count as missing rows.
+            key: the series.
+            future: what is known of the next ``horizon`` rows, where the model was fitted on such columns.
+
+        Returns:
+            None while the window is not full, or holds no observed value.
+
+        Raises:
+            DataError: a value, a name, the time or the key breaks a rule. The session stays as it was.
+        """
+        row = self._rows.read(x)
+        known = self._known(future)
+        skipped = self._skipped(key, row)
+        self._native.push(key, row.y, row.covariates, row.fixed, skipped, row.time)
+        return self._forecast(key, known, row.time) if self._native.ready(key) else None
+
+    def forecast(self, *, key: str = "", future: Sequence[Mapping[str, object]] = ()) -> Forecast | None:
+        """What follows the rows of a key so far; see ``step``."""
+        known = self._known(future)
+        head = self._native.head(key)
+        if head is None or not self._native.ready(key):
+            return None
+        return self._forecast(key, known, head[1])
+
+    def _known(self, future: Sequence[Mapping[str, object]]) -> NDArray[np.float32]:
+        if not self._rows.future:
+            if future:
+                raise DataError("this model was fitted without columns known ahead. Leave out future.")
+            return np.zeros((self.horizon, 0), np.float32)
+        return self._rows.read_ahead(future, self.horizon)
+
+    def _skipped(self, key: str, row: SeriesRow) -> int:
+        """Steps of a key that were left out before this row."""
+        head = self._native.head(key)
+        if head is None:
+            if row.time is None and self._cycles:
+                raise DataError(
+                    f"this model reads the calendar, so a row needs its time as '{self._rows.time}'."
+                )
+            return 0
+        last = head[1]
+        if (last is None) != (row.time is None):
+            raise DataError(
+                f"rows of a key have a time ('{self._rows.time}') each or none, and earlier ones of {key!r} "
+                f"{'had none' if last is None else 'had one'}. Give the same, or reset the key."
+            )
+        if last is None or row.time is None:
+            return 0
+        steps, on_grid = self._steps(last, row.time)
+        if steps < 1 or not on_grid:
+            raise DataError(
+                f"rows of a key are whole steps of {self._frequency.step} apart, each after the last, but "
+                f"{self._shown(row.time)} follows {self._shown(last)}. Sort them, or reset the key."
+            )
+        if steps > 1 and not self._gaps:
+            raise DataError(
+                f"{steps - 1} rows were left out between {self._shown(last)} and {self._shown(row.time)}, "
+                "and the model was fitted without missing values. Fill them, or fit on data with gaps."
+            )
+        return steps - 1
+
+    def _steps(self, last: int, time: int) -> tuple[int, bool]:
+        ticks = self._frequency.ticks
+        if ticks:
+            return (time - last) // ticks, (time - last) % ticks == 0
+        dates = np.array([time], "M8[us]"), np.array([last], "M8[us]")
+        steps, on_grid = self._frequency.position(*dates)
+        return int(steps[0]), bool(on_grid[0])
+
+    def _shown(self, time: int) -> str:
+        return str(np.datetime64(time, "us").astype("M8[s]")) if self._rows.dated else str(time)
+
+    def _times(self, last: int) -> NDArray[Any]:
+        start = np.datetime64(last, "us") if self._rows.dated else np.int64(last)
+        return self._frequency.future_times(start, self.horizon)
+
+    def _calendar(self, last: int | None) -> NDArray[np.float32]:
+        """Calendar features of the steps ahead; many keys share the time of the last one asked for."""
+        if self._cycles and last is not None and self._last_calendar[0] != last:
+            found = calendar_features(self._times(last), self._frequency, self._cycles)
+            self._last_calendar = (last, np.ascontiguousarray(found, np.float32))
+        return self._last_calendar[1]
+
+    def _forecast(self, key: str, known: NDArray[np.float32], last: int | None) -> Forecast:
+        quantiles = np.empty((self.horizon, len(self.levels)))
+        self._native.forecast(key, known, self._calendar(last), quantiles)
+        return Forecast(None if last is None else self._times(last), self.levels, quantiles)
+
+
+def _native_session(
+    model: Any,
+    form: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    weights: Weights,
+    *,
+    calibration: Sequence[Sequence[float]],
+    max_keys: int,
+) -> Any:
+    native = require_native()
+    frequency = Frequency.from_dict(inputs["frequency"])
+    given = native.ForecastForm()
+    given.horizon, given.input_size, given.segment = form["horizon"], form["input_size"], form["segment"]
+    given.levels, given.season = len(form["quantiles"]), frequency.season
+    given.calendar = len(calendar_names(frequency, tuple(inputs["calendar"])))
+    given.gaps = inputs["gaps"]
+    for name, gaps in (("past", inputs["past_gaps"]), ("future", inputs["future_gaps"]), ("fixed", [])):
+        scaler = Standardizer.from_dict(inputs["static" if name == "fixed" else name])
+        setattr(given, name, native.Columns(scaler.mean.tolist(), np.asarray(scaler.scale).tolist(), gaps))
+    given.calibration = np.asarray(calibration, np.float64).reshape(-1).tolist()
+    session = native.ForecastSession(model, max_keys, given)
+    session.set_head(plain(weights, "head.weight"), plain(weights, "head.bias"))
+    if form["highway"] == "linear":
+        session.set_highway(plain(weights, "highway.weight"), plain(weights, "highway.bias"))
+    if optional(weights, "known.out.weight") is not None:
+        maps = (f"known.{part}.{kind}" for part in ("state", "future", "out") for kind in ("weight", "bias"))
+        session.set_known(*(plain(weights, name) for name in maps))
+    return session

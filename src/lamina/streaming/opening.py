@@ -1,0 +1,101 @@
+"""Sessions of fitted models: from a saved directory without torch, or from an estimator's parts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamina.data.scaling import Standardizer
+from lamina.errors import ConfigError, SavedModelError
+from lamina.saved_files import read_saved
+from lamina.streaming.forecast_session import ForecastSession
+from lamina.streaming.packed import Storage, Weights, new_model, pack_reader, plain
+from lamina.streaming.session import RowSession, Session, digest_of
+
+STREAMED = ("Forecaster", "SequenceClassifier")
+
+
+def open_saved(path: str | os.PathLike[str], *, storage: Storage, max_keys: int) -> Session:
+    """A session of the model in a directory; see ``Session.open``."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    folder = Path(path)
+    files = read_saved(folder)
+    try:
+        weights = load_file(folder / "weights.safetensors")
+        history = load_file(folder / "history.safetensors") if files.has_history else {}
+    except (OSError, SafetensorError) as error:
+        raise SavedModelError(f"{path} cannot be read: {error}. Restore it, or train again.") from error
+    return open_parts(
+        files.kind, files.config, weights, files.preprocessing, history, storage=storage, max_keys=max_keys
+    )
+
+
+def open_parts(
+    kind: str,
+    config: Mapping[str, Any],
+    weights: Weights,
+    preprocessing: Mapping[str, Any],
+    history: Mapping[str, NDArray[Any]],
+    *,
+    storage: Storage,
+    max_keys: int,
+) -> Session:
+    """A session of a fitted model, from the parts that its directory has.
+
+    Raises:
+        ConfigError: models of this kind, or with such a body, do not stream.
+    """
+    if kind not in STREAMED:
+        raise ConfigError(f"models of kind {kind!r} do not stream; {' and '.join(STREAMED)} do.")
+    if "body" not in config:
+        raise SavedModelError(
+            "this model was saved before models could stream, so its stack is not written down. Load it and "
+            "save it again: lamina.load(path).save(path)"
+        )
+    digest = digest_of(
+        {"kind": kind, "config": config, "preprocessing": preprocessing["inputs"], "storage": storage},
+        weights,
+    )
+    if max_keys < 1:
+        raise ConfigError(f"max_keys is at least 1, but is {max_keys}. Use for example 1_000_000.")
+    model = new_model(storage)
+    if kind == "SequenceClassifier":
+        return _classes(model, config, weights, preprocessing["inputs"], max_keys=max_keys, digest=digest)
+    form = config["form"]
+    inputs = pack_reader(model, config["body"], weights, pooling="last", attention=form["attention"])
+    model.finish(inputs)
+    return ForecastSession.over(
+        model, config, weights, preprocessing, history, max_keys=max_keys, digest=digest
+    )
+
+
+def _classes(
+    model: Any,
+    config: Mapping[str, Any],
+    weights: Weights,
+    inputs: Mapping[str, Any],
+    *,
+    max_keys: int,
+    digest: str,
+) -> RowSession:
+    form = config["form"]
+    read = pack_reader(model, config["body"], weights, pooling=form["pooling"], attention=form["attention"])
+    model.head(plain(weights, "head.weight"), plain(weights, "head.bias"))
+    model.finish(read)
+    scaler = Standardizer.from_dict(inputs["scaler"])
+    return RowSession.over(
+        model,
+        max_keys=max_keys,
+        digest=digest,
+        mean=scaler.mean.tolist(),
+        scale=np.asarray(scaler.scale).tolist(),
+        gaps=inputs["gaps"],
+        classes=tuple(inputs["classes"]),
+    )
