@@ -400,8 +400,8 @@ def _scan_gradient(ctx: Any, *upstream: Tensor) -> tuple[list[Tensor], list[None
     two_states = len(ctx.options["rates"]) > 1
     upstream_given = [dy, dhn, dcn if two_states else None]
     gradients = _scan_backward_operator(given, y, saved, upstream_given, masks, **ctx.options)
-    # torch wants the shape of the input back, and takes a list of nothing but None for no list
-    return gradients, None if all(mask is None for mask in masks) else [None] * len(masks)
+    # torch wants the shape of the input back, where it takes only what is all tensors for a list
+    return gradients, None if any(mask is None for mask in masks) else [None] * len(masks)
 
 
 _scan_operator.register_autograd(_scan_gradient, setup_context=_keep_for_backward)
