@@ -20,6 +20,7 @@ from lamina.study.scores import Arm, Array, Layout
 
 # With this many series, whole series are the units: they are what a new data set would bring.
 MANY_SERIES = 20
+FARTHEST = math.log(1_000)  # of a logarithm of a ratio: an interval that reaches beyond says nothing
 
 
 class Windows:
@@ -194,7 +195,7 @@ def gap(a: Spread, b: Spread, windows: Windows, scale: Scale) -> Gap:
         of_seed=(seed_a, seed_b),
         n_seeds=(a.n_seeds, b.n_seeds),
         of_windows=of_windows,
-        freedom=satterthwaite(parts, freedoms),
+        freedom=max(satterthwaite(parts, freedoms), min(freedoms)),
     )
 
 
@@ -224,8 +225,10 @@ class Scale:
         return self.sign * (math.log(a / b) if self.unit is None else (a - b) / self.unit)
 
     def effect(self, size: float) -> float:
-        """The effect that a gap of this size is."""
-        return size if self.unit is not None else -self.sign * math.expm1(-self.sign * size)
+        """The effect that a gap of this size is; ratios beyond a thousand are cut there."""
+        if self.unit is not None:
+            return size
+        return -self.sign * math.expm1(-self.sign * min(max(size, -FARTHEST), FARTHEST))
 
     def gap(self, effect: float) -> float:
         """The gap that is this effect; effects of which there can be none are infinite gaps."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from lamina.study.chance import Gap, Scale, Spread, Windows, gap, spread
 from lamina.study.scores import Arm, Layout, on_shared_windows
@@ -187,10 +187,10 @@ def _compare(
         certain, p = (unknown.effect, unknown.effect), 0.0 if known.size > 0 else 1.0
         return replace(unknown, interval=certain, bounds=certain, p=p, p_corrected=p, more_seeds=0)
     look = min(a.tried, b.tried)
-    p = float(stats.t.sf(known.size / known.error, known.freedom))
-    within = known.error * stats.t.isf(0.025, known.freedom)
+    p = float(special.stdtr(known.freedom, -known.size / known.error))
+    within = -known.error * special.stdtrit(known.freedom, 0.025)
     same_level = rules.looks.level(look, SAME_LEVEL, last=rules.last)
-    bound = known.error * stats.t.isf(same_level, known.freedom)
+    bound = -known.error * special.stdtrit(known.freedom, same_level)
     return replace(
         unknown,
         interval=(scale.effect(known.size - within), scale.effect(known.size + within)),
