@@ -69,7 +69,12 @@ def study(
     metric: Annotated[str, typer.Option(help="Of forecasts: mase, mae, mse, rmse or smape.")] = "mase",
     budget: Annotated[str, typer.Option(help="Time for everything: 90s, 5m, 1h.")] = "5m",
     ask: Annotated[
-        str | None, typer.Option(help="Only these of depth,direction,cell,attention,transformer.")
+        str | None,
+        typer.Option(
+            help="Only these of depth,direction,cell,attention,transformer,depth-parameters,depth-time,"
+            "residual,transformer-time,clipping,overfitting,data. Default: the first five, then the others "
+            "where time is left."
+        ),
     ] = None,
     depths: Annotated[str, typer.Option(help="Rungs of the depth ladder.")] = "1,2,3,4",
     rope: Annotated[float, typer.Option(min=0, help="Relative difference that does not matter.")] = 0.005,
@@ -354,6 +359,44 @@ def describe(
     console.print(shown)
     for note in facts["notes"]:
         console.print(f" · {note}", highlight=False, markup=False)
+
+
+@app.command()
+def stream(
+    model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
+    form: Annotated[str, typer.Option("--format", help="Of the rows that come in: json or csv.")] = "json",
+    key: Annotated[str, typer.Option(help="Column that says what a row belongs to.")] = "key",
+    level: Annotated[str, typer.Option(help="Central intervals of forecasts, in percent.")] = "80,95",
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(help="File that keeps the states, so that a restart goes on where this ended."),
+    ] = None,
+    max_keys: Annotated[
+        int, typer.Option(min=1, help="Keys kept; the least recently used goes.")
+    ] = 1_000_000,
+    storage: Annotated[str, typer.Option(help="Of the weights: float32, bfloat16 or int8.")] = "float32",
+) -> None:
+    """Answer rows from standard input as they come, one line of JSON each.
+
+    Example: tail -f live.jsonl | lamina stream model/ --snapshot state.bin
+    """
+    from lamina.streaming.command import stream_lines
+    from lamina.streaming.session import Session
+
+    session = Session.open(model, storage=storage, max_keys=max_keys)  # type: ignore[arg-type]  # checked there
+    done = stream_lines(
+        session,
+        sys.stdin.fileno(),
+        sys.stdout.fileno(),
+        form=form,  # type: ignore[arg-type]  # checked there
+        key=key,
+        levels=_numbers(level),
+        snapshot=snapshot,
+    )
+    before = f", {done.seen_before} known already" if done.seen_before else ""
+    typer.echo(f"{done.rows} rows, {done.errors} with errors{before}; {len(session)} keys", err=True)
+    if done.how == "interrupted":
+        raise typer.Exit(130)
 
 
 @app.command()

@@ -1,0 +1,117 @@
+"""A journal: rows on disk before their answers go out, so that a kill loses none that was answered."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lamina.errors import SavedModelError
+from lamina.streaming.snapshot import (
+    pack_snapshot,
+    read_snapshot,
+    sync_folder,
+    unpack_snapshot,
+    write_durably,
+)
+
+JOURNAL_BYTES = 8 << 20  # a journal of this size becomes part of the snapshot
+
+
+class Journal:
+    """The rows that were read since the last snapshot, beside it in ``<snapshot>.journal``.
+
+    Every row has a number. ``append`` returns once the rows are on disk; ``checkpoint`` writes a snapshot of
+    everything up to a row and empties the journal. After a crash, ``recovered`` is the last snapshot and
+    ``rows`` are the rows that came after it; a row that was cut off was never answered and is dropped.
+    One process at a time may hold a journal.
+
+    Raises:
+        SavedModelError: another process holds it, or the snapshot is damaged.
+    """
+
+    def __init__(self, snapshot: Path) -> None:
+        self._snapshot = snapshot
+        self._path = snapshot.with_name(f"{snapshot.name}.journal")
+        self._file = self._path.open("a+b", buffering=0)
+        _lock(self._file.fileno(), self._path)
+        sync_folder(self._path.absolute().parent)
+        self.position = 0
+        self.recovered: bytes | None = None
+        try:
+            if snapshot.exists():
+                header, self.recovered = unpack_snapshot(read_snapshot(snapshot))
+                self.position = int(header["rows"])
+            self.rows = [entry for entry in self._read() if entry[0] > self.position]
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the journal."""
+        return os.fstat(self._file.fileno()).st_size
+
+    def append(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Put numbered lines on disk."""
+        text = b"".join(_entry(number, line) for number, line in rows)
+        written = 0
+        while written < len(text):
+            written += os.write(self._file.fileno(), text[written:])
+        os.fsync(self._file.fileno())
+
+    def checkpoint(self, position: int, states: bytes) -> None:
+        """Write a snapshot of all rows up to ``position``, and empty the journal."""
+        write_durably(self._snapshot, pack_snapshot({"rows": position}, states))
+        self._file.truncate(0)
+        os.fsync(self._file.fileno())
+
+    def _read(self) -> Iterator[tuple[int, bytes]]:
+        """Whole entries; what follows the last of them is cut away."""
+        self._file.seek(0)
+        whole = 0
+        for text in self._file.read().splitlines(keepends=True):
+            entry = _parse(text)
+            if entry is None:
+                break
+            whole += len(text)
+            yield entry
+        self._file.truncate(whole)
+
+
+def _entry(number: int, line: bytes) -> bytes:
+    body = b"%d %s" % (number, line)
+    return b"%08x %s\n" % (zlib.crc32(body), body)
+
+
+def _parse(text: bytes) -> tuple[int, bytes] | None:
+    """Number and line of an entry; None where it is not whole."""
+    check, _, body = text.removesuffix(b"\n").partition(b" ")
+    if not text.endswith(b"\n") or check != b"%08x" % zlib.crc32(body):
+        return None
+    number, _, line = body.partition(b" ")
+    return int(number), line
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    if os.name != "posix":
+        return
+    import fcntl  # is not there elsewhere
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SavedModelError(
+            f"another process streams with {path}. End it, or give --snapshot another file."
+        ) from None
