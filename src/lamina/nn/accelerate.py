@@ -61,7 +61,7 @@ def accelerate(model: Model) -> Model:
     )
     """
     for _, layer in _recurrent_layers(model):
-        if _why_left(layer) is None:
+        if type(layer) in _FASTER and _why_left(layer) is None:
             layer.__class__ = _FASTER[type(layer)]
     _log.info("%s", report(model))
     return model

@@ -47,8 +47,7 @@ class _DropIn(nn.RNNBase):
         """
         work = _Work.of(self, input, hx)
         if work is None or _KERNELS.why_not(work.first) is not None:
-            found: tuple[Any, Any] = self.torch_class.forward(self, input, hx)
-            return found
+            return self._run_on_torch(input, hx)
         y, state = work.run(self)
         output = input._replace(data=y) if isinstance(input, PackedSequence) else y
         return output, state if len(state) > 1 else state[0]
@@ -65,10 +64,19 @@ class _DropIn(nn.RNNBase):
         """
         work = _Work.of(self, input, hx)
         if work is None:
-            self.torch_class.forward(self, input, hx)  # raises, unless the batch is empty
+            self._run_on_torch(input, hx)  # raises, unless the batch is empty
             return Choice(Aten(), ((_KERNELS.name, "the batch is empty"),))
         why = _KERNELS.why_not(work.first)
         return Choice(_KERNELS, ()) if why is None else Choice(Aten(), ((_KERNELS.name, why),))
+
+    def _run_on_torch(self, input: Tensor | PackedSequence, hx: Hidden | None) -> tuple[Any, Any]:
+        if isinstance(input, PackedSequence):  # which torch.nn.LSTM 2.13 does not check: it answers nonsense
+            data, batch_sizes, *_ = input
+            self.check_input(data, batch_sizes)
+            if hx is not None:
+                self.check_forward_args(data, hx, batch_sizes)  # type: ignore[arg-type]  # h alone or (h, c)
+        found: tuple[Any, Any] = self.torch_class.forward(self, input, hx)
+        return found
 
 
 class LSTM(_DropIn):
@@ -229,6 +237,6 @@ def _weights(layer: _DropIn) -> Iterator[Weights]:
 
 
 def _stacked(layout: Layout, hx: Hidden) -> State:
-    """The caller's states as (layers * directions, batch, size), if they have the right number of axes."""
+    """The caller's states as (layers * directions, batch, size); nothing where an axis is missing."""
     parts = (hx,) if isinstance(hx, Tensor) else tuple(hx)
-    return tuple(layout.state(part) if part.dim() == layout.state_axes else part for part in parts)
+    return tuple(map(layout.state, parts)) if all(part.dim() == layout.state_axes for part in parts) else ()

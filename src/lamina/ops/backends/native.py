@@ -70,6 +70,8 @@ class Native(Backend):
             reason = "x, state and weights must share one dtype"
         elif mask is not None and mask.requires_grad:
             reason = "it gives no gradient of the recurrent mask"
+        elif torch.jit.is_tracing():  # the trace would hold the results as constants
+            reason = "torch.jit.trace cannot see into it"
         return reason
 
     @override
