@@ -70,7 +70,8 @@ class Native(Backend):
             reason = "x, state and weights must share one dtype"
         elif mask is not None and mask.requires_grad:
             reason = "it gives no gradient of the recurrent mask"
-        elif torch.jit.is_tracing():  # the trace would hold the results as constants
+        # a trace would hold the results as constants
+        elif torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # torch's own
             reason = "torch.jit.trace cannot see into it"
         return reason
 
