@@ -30,6 +30,7 @@ EXAMPLES = {
     "study_in_python.py": "8s",
     "own_stack_in_pytorch.py": "10",
     "speak_shakespeare.py": "10",
+    "play_a_round.py": "10",
 }
 LONGEST_EXAMPLE = 60  # lines
 SHORT = {'budget="5m"': 'budget="8s", depths=(1, 2)', "max_steps=100": "max_steps=10"}

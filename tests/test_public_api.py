@@ -23,6 +23,7 @@ PUBLIC = (
     "Forecaster",
     "SequenceClassifier",
     "LanguageModel",
+    "MusicModel",
     "load",
     "study",
     "Study",

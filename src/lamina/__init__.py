@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lamina.estimators.forecaster import Forecaster
     from lamina.estimators.language_model import LanguageModel
     from lamina.estimators.load import load
+    from lamina.estimators.music_model import MusicModel
     from lamina.nn.accelerate import accelerate, restore
     from lamina.nn.attention import Attention
     from lamina.nn.stack import Stack, StackConfig
@@ -39,6 +40,7 @@ _HOME = {
     "Forecaster": "lamina.estimators.forecaster",
     "SequenceClassifier": "lamina.estimators.classifier",
     "LanguageModel": "lamina.estimators.language_model",
+    "MusicModel": "lamina.estimators.music_model",
     "load": "lamina.estimators.load",
     "study": "lamina.api",
     "Study": "lamina.api",
@@ -60,6 +62,7 @@ __all__ = [  # noqa: RUF022  # in the order of the flow, not of the alphabet
     "Forecaster",
     "SequenceClassifier",
     "LanguageModel",
+    "MusicModel",
     "load",
     "study",
     "Study",

@@ -8,13 +8,15 @@ from lamina.errors import SavedModelError
 from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.language_model import LanguageModel
+from lamina.estimators.music_model import MusicModel
 from lamina.estimators.saving import SavedModel
 
-Estimator = Forecaster | SequenceClassifier | LanguageModel
-ESTIMATORS: dict[str, type[Forecaster] | type[SequenceClassifier] | type[LanguageModel]] = {
+Estimator = Forecaster | SequenceClassifier | LanguageModel | MusicModel
+ESTIMATORS: dict[str, type[Estimator]] = {
     "Forecaster": Forecaster,
     "SequenceClassifier": SequenceClassifier,
     "LanguageModel": LanguageModel,
+    "MusicModel": MusicModel,
 }
 
 
