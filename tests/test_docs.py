@@ -16,7 +16,7 @@ import pytest
 import torch
 from pydantic import BaseModel
 
-from lamina.study import ladder, verdict
+from lamina.study import ladder, pace, verdict
 from lamina.study.classify_bench import ClassifyBench
 from lamina.study.forecast_bench import MOST_WINDOWS, ForecastBench
 from lamina.study.trials import DROPOUTS, FIRST, RATES
@@ -29,6 +29,7 @@ EXAMPLES = {
     "classify_japanese_vowels.py": "10",
     "study_in_python.py": "8s",
     "own_stack_in_pytorch.py": "10",
+    "accelerate.py": "2",
     "speak_shakespeare.py": "10",
     "play_a_round.py": "10",
 }
@@ -137,12 +138,12 @@ def test_schema_page_names_every_field_of_the_record_and_no_other() -> None:
 
 def test_protocol_page_states_the_constants_of_the_code() -> None:
     page = " ".join(text_of(ROOT / "docs" / "protocol.md").split())
-    best, *others = ladder.PLANS
+    best, *others = pace.PLANS
     stated = [
         ", ".join(f"{stage} {share:g}" for stage, share in ladder.SHARES.items()),
         f"{best[0]} trials and {best[1]} seeds, " + ", ".join(f"{t} and {s}" for t, s in others),
-        f"each run at least {ladder.ENOUGH_STEPS} steps",
-        f"at least {ladder.LEAST_STEPS} and at most {ForecastBench.most_steps:,} (forecasts) "
+        f"each run at least {pace.ENOUGH_STEPS} steps",
+        f"at least {pace.LEAST_STEPS} and at most {ForecastBench.most_steps:,} (forecasts) "
         f"or {ClassifyBench.most_steps:,} (classes)",
         f"learning rate ({RATES[0]:g} to {RATES[1]:g}, log-uniform)",
         f"dropout ({DROPOUTS[0]:g} to {DROPOUTS[1]:g})",
