@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/lamina/ops/csrc/*)
 
-.PHONY: study test lint types tests install clean
+.PHONY: study test lint types tests sanitize install clean
 
 # Study the bundled daily page views of one Wikipedia article and write wikipedia-study/report.html.
 study: install
@@ -23,6 +23,17 @@ types:
 
 tests:
 	$(BIN)/python -m pytest
+
+# The tests of the kernels on a build that checks every address and every operation.
+SANITIZED := build/sanitize
+RUNTIME = $(shell $(CXX) -print-file-name=libasan.so) $(shell $(CXX) -print-file-name=libubsan.so)
+sanitize: install
+	$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCMAKE_BUILD_TYPE=Debug -DLAMINA_SANITIZE=address,undefined \
+		-DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
+		-Dnanobind_DIR=$$($(BIN)/python -m nanobind --cmake_dir)
+	$(BIN)/cmake --build $(SANITIZED) --target _native
+	LD_PRELOAD="$(RUNTIME)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		$(BIN)/python tests/sanitized.py $(SANITIZED)/_native.*.so -q -p no:cacheprovider tests/ops/test_native.py
 
 install: $(INSTALLED)
 

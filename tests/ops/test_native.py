@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -42,6 +42,7 @@ class Configuration:
     zoneout: str = "none"
     biases: str = "bc"
     outputs: int | None = None
+    layout: str = "plain"
     seed: int = 0
 
     def call(self, dtype: torch.dtype = torch.float64, rounded_to: torch.dtype | None = None) -> Call:
@@ -53,7 +54,7 @@ class Configuration:
 
         def draw(*size: int, scale: float = 1.0) -> Tensor:
             values = torch.randn(size, generator=generator, dtype=torch.float64) * scale
-            return values.to(rounded_to or dtype).to(dtype).requires_grad_()
+            return laid_out(values.to(rounded_to or dtype).to(dtype), self.layout).requires_grad_()
 
         kind = CELLS[self.cell]
         rows = len(kind.gates) * self.hidden
@@ -89,6 +90,15 @@ class Configuration:
             torch.rand((self.batch, outputs), generator=generator).gt(0.3).to(dtype) if self.masked else None,
             zoneout,
         )
+
+
+def laid_out(values: Tensor, layout: str) -> Tensor:
+    """The same numbers elsewhere in memory: every second one, or one number off a vector's boundary."""
+    if layout == "strided":
+        return torch.full((*values.shape, 2), torch.nan, dtype=values.dtype)[..., 0].copy_(values)
+    if layout == "offset":
+        return torch.empty(values.numel() + 1, dtype=values.dtype)[1:].view(values.shape).copy_(values)
+    return values
 
 
 def gradients(call: Call, outputs: tuple[Tensor, State]) -> list[Tensor]:
@@ -200,7 +210,7 @@ def test_projection_equals_reference(unit: str, dtype: torch.dtype) -> None:
 
 
 @settings(
-    max_examples=40,
+    max_examples=500,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -209,8 +219,8 @@ def test_projection_equals_reference(unit: str, dtype: torch.dtype) -> None:
     configuration=st.builds(
         Configuration,
         cell=st.sampled_from(list(CELLS)),
-        batch=st.integers(1, 20),
-        time=st.integers(0, 12),
+        batch=st.integers(0, 14),
+        time=st.integers(0, 9),
         features=st.integers(1, 40),
         hidden=st.integers(1, 40),
         ragged=st.booleans(),
@@ -218,16 +228,21 @@ def test_projection_equals_reference(unit: str, dtype: torch.dtype) -> None:
         masked=st.booleans(),
         zoneout=st.sampled_from(["none", "rates", "masks"]),
         biases=st.sampled_from(["", "b", "c", "bc"]),
+        layout=st.sampled_from(["plain", "strided", "offset"]),
         seed=st.integers(0, 1000),
     ),
-    dtype=st.sampled_from([torch.float32, torch.float64]),
+    outputs=st.none() | st.integers(1, 40),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
     unit=st.sampled_from(UNITS),
 )
 def test_any_configuration_equals_reference(
-    configuration: Configuration, dtype: torch.dtype, unit: str
+    configuration: Configuration, outputs: int | None, dtype: torch.dtype, unit: str
 ) -> None:
-    # over two or three units a variance can come near 0, and then the reference in float32 is as far off
-    assume(dtype == torch.float64 or configuration.hidden >= 8 or not configuration.cell.startswith("ln"))
+    # over few units a variance can come near 0, and then the reference in the same dtype is as far off
+    few = {torch.float64: 1, torch.float32: 8, torch.bfloat16: 16}[dtype]
+    assume(configuration.hidden >= few or not configuration.cell.startswith("ln"))
+    if CELLS[configuration.cell].projects:
+        configuration = replace(configuration, outputs=outputs)
     check(configuration, unit=unit, dtype=dtype)
 
 
