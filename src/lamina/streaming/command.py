@@ -77,9 +77,9 @@ class _Stop:
         self.asked = self.waiting = False
 
     def ask(self, *_: object) -> None:
-        if self.asked or self.waiting:  # a second time: at once, though answers may be on their way
+        again, self.asked = self.asked, True
+        if again or self.waiting:  # a second time: at once, though answers may be on their way
             raise KeyboardInterrupt
-        self.asked = True
 
 
 @contextmanager
@@ -132,19 +132,14 @@ class _Stream:
 
     def run(self, source: int, form: Format) -> Streamed:
         batches = batches_of_lines(source)
-        how = "end"
         try:
             if form == "csv":
                 batches = self._after_header(batches)
             while (lines := self._next(batches)) is not None:
-                if self._stop.asked:
-                    how = "interrupted"
-                    break
                 self._write(self._batch(lines))
                 if self._journal is not None and self._journal.size > JOURNAL_BYTES:
                     self._journal.checkpoint(self._position, self._session.snapshot())
         except KeyboardInterrupt:
-            how = "interrupted"
             if not self._stop.waiting:
                 raise
         except BrokenPipeError:
@@ -152,6 +147,7 @@ class _Stream:
             return Streamed(self._rows, self._errors, self._seen, "closed")
         if self._journal is not None:
             self._journal.checkpoint(self._position, self._session.snapshot())
+        how = "interrupted" if self._stop.asked else "end"
         return Streamed(self._rows, self._errors, self._seen, how)
 
     def _next(self, batches: Iterator[list[bytes]]) -> list[bytes] | None:
@@ -171,9 +167,8 @@ class _Stream:
         yield from batches
 
     def _batch(self, lines: Sequence[bytes]) -> bytes:
-        """Answers to the rows of a batch, all of which are on disk before the first is made."""
-        new: list[tuple[int, Row | DataError]] = []
-        out: list[bytes] = []
+        """Answers to the rows of a batch, in order; all rows are on disk before the first is stepped."""
+        plan: list[bytes | tuple[int, Row | DataError]] = []
         position = self._position
         for line in lines:
             row = self._read(line)
@@ -181,21 +176,19 @@ class _Stream:
             if number is not None and number <= position:
                 answer = self._answers.pop(number, None)
                 self._seen += answer is None
-                out += [] if answer is None else [answer]
-                continue
-            if number is not None and number > position + 1:
+                plan += [] if answer is None else [answer]
+            elif number is not None and number > position + 1:
                 early = DataError(f"row {number} came after row {position}. Send those between them first.")
-                out.append(self._answer(early, number))  # it is not taken, so it may be sent again
-                continue
-            position += 1
-            new.append((position, row))
+                plan.append(self._answer(early, number))  # it is not taken, so it may be sent again
+            else:
+                position += 1
+                plan.append((position, row))
+        new = [entry for entry in plan if isinstance(entry, tuple)]
         if self._journal is not None and new:
             self._journal.append((number, _journalled(row, self._key)) for number, row in new)
-        for number, row in new:
-            out.append(self._answer(row, number))
-            self._rows += 1
+        self._rows += len(new)
         self._position = position
-        return b"".join(out)
+        return b"".join(e if isinstance(e, bytes) else self._answer(e[1], e[0]) for e in plan)
 
     def _read(self, line: bytes) -> Row | DataError:
         try:

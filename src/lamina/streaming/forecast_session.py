@@ -69,7 +69,6 @@ class ForecastSession(Session):
         self._rows = rows
         self._frequency = Frequency.from_dict(inputs["frequency"])
         self._cycles = tuple(inputs["calendar"])
-        self._gaps = bool(inputs["gaps"])
         self._last_calendar: tuple[int | None, NDArray[np.float32]] = (
             None,
             np.zeros((form["horizon"], 0), np.float32),
@@ -182,10 +181,11 @@ class ForecastSession(Session):
                 f"rows of a key are whole steps of {self._frequency.step} apart, each after the last, but "
                 f"{self._shown(row.time)} follows {self._shown(last)}. Sort them, or reset the key."
             )
-        if steps > 1 and not self._gaps:
+        if steps > 1 and not all(self._rows.may_miss):
             raise DataError(
-                f"{steps - 1} rows were left out between {self._shown(last)} and {self._shown(row.time)}, "
-                "and the model was fitted without missing values. Fill them, or fit on data with gaps."
+                f"{steps - 1} rows are left out between {self._shown(last)} and {self._shown(row.time)}, "
+                "and not every column had missing values when the model was fitted. Fill them, or fit on "
+                "data with gaps."
             )
         return steps - 1
 

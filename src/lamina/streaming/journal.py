@@ -37,11 +37,11 @@ class Journal:
         self._snapshot = snapshot
         self._path = snapshot.with_name(f"{snapshot.name}.journal")
         self._file = self._path.open("a+b", buffering=0)
-        _lock(self._file.fileno(), self._path)
-        sync_folder(self._path.absolute().parent)
         self.position = 0
         self.recovered: bytes | None = None
         try:
+            _lock(self._file.fileno(), self._path)
+            sync_folder(self._path.absolute().parent)
             if snapshot.exists():
                 header, self.recovered = unpack_snapshot(read_snapshot(snapshot))
                 self.position = int(header["rows"])

@@ -100,10 +100,11 @@ bool KeyedStates::forget(std::string_view key) {
 }
 
 void KeyedStates::clear() {
-  chunks_.clear();
-  entries_.clear();
-  free_.clear();
-  index_.assign(kFirstIndex, kNone);
+  // new vectors, since clear() would keep the memory
+  chunks_ = decltype(chunks_)();
+  entries_ = decltype(entries_)();
+  free_ = decltype(free_)();
+  index_ = std::vector<std::uint32_t>(kFirstIndex, kNone);
   oldest_ = newest_ = kNone;
   size_ = evicted_ = 0;
 }

@@ -33,17 +33,31 @@ void add_scaled(double* to, double scale, const double* from, Size n) {
   for (Size i = 0; i < n; ++i) to[i] += scale * from[i];
 }
 
+void to_probabilities(double* logits, Size n) {
+  if (n == 0) return;
+  const double largest = *std::max_element(logits, logits + n);
+  double total = 0;
+  for (Size k = 0; k < n; ++k) total += logits[k] = std::exp(logits[k] - largest);
+  for (Size k = 0; k < n; ++k) logits[k] /= total;
+}
+
 // weights (experts, outputs, features), z (features) -> out (experts, outputs)
 void say(Numbers<3> weights, Numbers<1> z, bool softmax, Numbers<2> out) {
   const Size experts = weights.shape(0), outputs = weights.shape(1), features = weights.shape(2);
   for (Size e = 0; e < experts; ++e) {
     double* const said = out.data() + e * outputs;
     for (Size k = 0; k < outputs; ++k) said[k] = dot(weights.data() + (e * outputs + k) * features, z.data(), features);
-    if (!softmax || outputs == 0) continue;
-    const double largest = *std::max_element(said, said + outputs);
-    double total = 0;
-    for (Size k = 0; k < outputs; ++k) total += said[k] = std::exp(said[k] - largest);
-    for (Size k = 0; k < outputs; ++k) said[k] /= total;
+    if (softmax) to_probabilities(said, outputs);
+  }
+}
+
+// weights (experts, outputs, features), biases (experts, outputs), z (experts, features) -> out (experts, outputs)
+void say_each(Numbers<3> weights, Numbers<2> biases, Numbers<2> z, bool softmax, Numbers<2> out) {
+  const Size experts = weights.shape(0), outputs = weights.shape(1), features = weights.shape(2);
+  for (Size e = 0; e < experts; ++e) {
+    for (Size k = 0; k < outputs; ++k)
+      out(e, k) = biases(e, k) + dot(weights.data() + (e * outputs + k) * features, z.data() + e * features, features);
+    if (softmax) to_probabilities(out.data() + e * outputs, outputs);
   }
 }
 
@@ -123,6 +137,7 @@ void follow(Numbers<1> raw, Numbers<1> count, Numbers<2> centers, Numbers<1> var
 NB_MODULE(_learning, m) {
   m.doc() = "The arithmetic of online learning; private.";
   m.def("say", &say);
+  m.def("say_each", &say_each);
   m.def("learn", &learn);
   m.def("contexts", &contexts);
   m.def("follow", &follow);

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lamina.errors import ConfigError, DataError
+from lamina.estimators.forecaster import Forecaster
+from lamina.nn.stack import StackConfig
+from lamina.streaming.forecast_session import Forecast, ForecastSession
+from lamina.streaming.session import Session
+from lamina.training.optim import TrainingConfig
+
+ROWS, KNOWN, HORIZON = 420, 400, 6
+
+
+def frame(*, gaps: bool, covariates: bool, step: str = "1h", names: tuple[str, ...] = ("",)) -> pl.DataFrame:
+    generator = np.random.default_rng(0)
+    parts = []
+    for name in names:
+        time = pl.datetime_range(
+            pl.datetime(2020, 1, 31),
+            pl.datetime(2020, 1, 31).dt.offset_by(f"{ROWS - 1}{step[1:]}"),
+            step,
+            eager=True,
+        )
+        y = 10 + 3 * np.sin(np.arange(ROWS) * 2 * np.pi / 24) + generator.normal(size=ROWS) * 0.3
+        made: dict[str, Any] = {"ds": time, "y": y}
+        if covariates:
+            made["plan"] = generator.normal(size=ROWS)
+            made["rain"] = generator.normal(size=ROWS)
+            made["wind"] = [("N", "S", None)[i % 3] if gaps else "NS"[i % 2] for i in range(ROWS)]
+        part = pl.DataFrame(made)
+        if name:
+            part = part.with_columns(pl.lit(name).alias("unique_id"), pl.lit(float(len(name))).alias("size"))
+        parts.append(part)
+    whole = pl.concat(parts)
+    if gaps:
+        hole = pl.int_range(len(whole)) % 17 == 3
+        columns = [name for name in ("y", "plan", "rain") if name in whole.columns]
+        whole = whole.with_columns(pl.when(hole).then(None).otherwise(pl.col(c)).alias(c) for c in columns)
+    return whole
+
+
+def fitted(data: pl.DataFrame, **fields: Any) -> Forecaster:
+    named = "unique_id" in data.columns
+    stack = StackConfig(cell="lnlstm", hidden_sizes=(7, 5), residual="add", norm="layer")
+    model = Forecaster(HORIZON, **{"stack": stack, "training": TrainingConfig(max_steps=8), **fields})
+    known = data.group_by("unique_id", maintain_order=True).head(KNOWN) if named else data[:KNOWN]
+    return model.fit(
+        known, target="y", future=["plan"] if "plan" in data.columns else [], static=["size"] if named else []
+    )
+
+
+def ahead(data: pl.DataFrame, row: int) -> list[dict[str, Any]]:
+    return (
+        [{"plan": value} for value in data["plan"][row + 1 : row + 1 + HORIZON]]
+        if "plan" in data.columns
+        else []
+    )
+
+
+def assert_agrees(
+    found: Forecast, model: Forecaster, seen: pl.DataFrame, future: pl.DataFrame | None
+) -> None:
+    offline = model.predict(df=seen, future=future, level=[80])
+    scale = 1 + np.abs(offline["Forecaster"].to_numpy())
+    low, high = found.interval(80)
+    for name, values in (("Forecaster", found.median), ("Forecaster-lo-80", low), ("Forecaster-hi-80", high)):
+        assert (np.abs(values - offline[name].to_numpy()) / scale).max() < 1e-5
+    assert found.time is not None
+    assert (offline["ds"].to_numpy().astype("M8[us]") == found.time).all()
+
+
+@pytest.mark.parametrize("attention", [False, True])
+@pytest.mark.parametrize("covariates", [False, True])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_session_forecasts_what_predict_does(gaps: bool, covariates: bool, attention: bool) -> None:
+    data = frame(gaps=gaps, covariates=covariates)
+    model = fitted(data, attention=attention)
+    session = model.stream()
+    for row in range(KNOWN, KNOWN + 8):
+        found = session.step(data.row(row, named=True), future=ahead(data, row))
+        future = data[row + 1 : row + 1 + HORIZON].select("ds", "plan") if covariates else None
+        assert_agrees(found, model, data[: row + 1], future)
+
+
+@pytest.mark.parametrize("step", ["1d", "1mo"])
+def test_the_calendar_of_every_step_is_read(step: str) -> None:
+    data = frame(gaps=False, covariates=False, step=step)
+    model = fitted(data)
+    session = model.stream()
+    for row in range(KNOWN, KNOWN + 3):
+        assert_agrees(session.step(data.row(row, named=True)), model, data[: row + 1], None)
+
+
+@pytest.mark.parametrize("segment", [1, 4])
+def test_windows_without_season_or_highway_are_read(segment: int) -> None:
+    generator = np.random.default_rng(1)
+    data = pl.DataFrame({"y": generator.normal(size=200).cumsum()})
+    stack = StackConfig(hidden_sizes=(6,))
+    training = TrainingConfig(max_steps=8)
+    model = Forecaster(3, input_size=24, segment=segment, highway="none", stack=stack, training=training)
+    session = model.fit(data[:180]).stream()
+    assert isinstance(session, ForecastSession)
+    session.clear()
+    found = [session.step(value) for value in data["y"][:190]]
+    assert found[:23] == [None] * 23
+    offline = model.predict(df=data[:190])["Forecaster"].to_numpy()
+    np.testing.assert_allclose(found[-1].median, offline, rtol=1e-5, atol=1e-5)
+    assert found[-1].time is None
+
+
+def test_a_model_with_gaps_forecasts_before_its_window_is_full() -> None:
+    data = frame(gaps=True, covariates=False)
+    model = fitted(data)
+    session = model.stream()
+    found = [session.step(data.row(row, named=True), key="new") for row in range(4)]
+    assert_agrees(found[-1], model, data[:4], None)
+
+
+def test_left_out_rows_are_missing_ones() -> None:
+    data = frame(gaps=True, covariates=True)
+    model = fitted(data)
+    session = model.stream()
+    row = KNOWN + 4
+    found = session.step(data.row(row, named=True), future=ahead(data, row))
+    holes = pl.col("ds").is_between(data["ds"][KNOWN], data["ds"][row - 1])
+    empty = data.with_columns(
+        *(
+            pl.when(holes).then(None).otherwise(pl.col(name)).alias(name)
+            for name in ("y", "plan", "rain", "wind")
+        )
+    )
+    assert_agrees(found, model, empty[: row + 1], data[row + 1 : row + 1 + HORIZON].select("ds", "plan"))
+
+
+def test_every_stored_series_goes_on_under_its_name(tmp_path: Path) -> None:
+    data = frame(gaps=False, covariates=False, names=("north", "south-west"))
+    model = fitted(data)
+    model.save(tmp_path / "model")
+    session = Session.open(tmp_path / "model")
+    assert isinstance(session, ForecastSession)
+    assert session.keys() == ["north", "south-west"]
+    for key in ("north", "south-west"):
+        own = data.filter(pl.col("unique_id") == key)
+        begun = session.forecast(key=key)
+        assert begun is not None
+        assert_agrees(begun, model, own[:KNOWN], None)
+        row = own.drop("unique_id").row(KNOWN, named=True)
+        assert_agrees(session.step(row, key=key), model, own[: KNOWN + 1], None)  # type: ignore[arg-type]
+
+
+def test_a_snapshot_holds_the_windows() -> None:
+    data = frame(gaps=False, covariates=False)
+    model = fitted(data)
+    one, other = model.stream(), model.stream()
+    one.step(data.row(KNOWN, named=True))
+    other.clear()
+    other.restore(one.snapshot())
+    expected = one.step(data.row(KNOWN + 1, named=True)).quantiles
+    assert np.array_equal(other.step(data.row(KNOWN + 1, named=True)).quantiles, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": "ten"}, "'y' is a number, but is 'ten'"),
+        ({"y": None}, "'y' is missing in this row, and was never missing"),
+        ({"rain": float("nan")}, "'rain' is missing"),
+        ({"rain": float("inf")}, "'rain' is finite or missing"),
+        ({"wind": 3}, "'wind' holds categories, which are text"),
+        ({"rian": 1.0}, "did you mean 'rain'"),
+        ({"ds": "soon"}, "'ds' is a date"),
+        ({"ds": 5}, "'ds' is a date"),
+        ({"ds": "2020-01-31"}, "each after the last"),
+        ({"ds": "2020-02-16T16:30"}, "whole steps of 1h apart"),
+        ({"ds": "2020-02-16T18:00"}, "rows are left out between"),
+        ({"ds": None}, "have a time .* each or none"),
+    ],
+)
+def test_a_bad_row_is_an_error_and_changes_nothing(change: dict[str, Any], message: str) -> None:
+    data = frame(gaps=False, covariates=True)
+    session = SESSIONS.setdefault("one", fitted(data).stream())
+    before = session.snapshot()
+    with pytest.raises(DataError, match=message):
+        session.step({**data.row(KNOWN, named=True), **change}, future=ahead(data, KNOWN))
+    assert session.snapshot() == before
+
+
+SESSIONS: dict[str, Any] = {}
+
+
+def test_what_is_known_ahead_must_be_given() -> None:
+    data = frame(gaps=False, covariates=True)
+    session = SESSIONS.setdefault("one", fitted(data).stream())
+    row = data.row(KNOWN, named=True)
+    with pytest.raises(DataError, match="one mapping for each of the next 6 rows, but has 0"):
+        session.step(row)
+    with pytest.raises(DataError, match="holds 'plan'"):
+        session.step(row, future=[{}] * HORIZON)
+    with pytest.raises(DataError, match="lacks 'rain'"):
+        session.step({"y": 1.0}, future=ahead(data, KNOWN))
+
+
+def test_a_session_has_room_for_the_stored_series() -> None:
+    data = frame(gaps=False, covariates=False, names=("north", "south"))
+    with pytest.raises(ConfigError, match="number of training series, 2, but is 1"):
+        fitted(data).stream(max_keys=1)
