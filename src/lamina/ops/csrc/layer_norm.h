@@ -20,33 +20,56 @@ struct NormalisedGates {
     T mean, scale;  // scale: 1 / sqrt(variance + epsilon)
   };
 
-  // Replace a row by its normalised self; padding becomes zero.
-  template <class Step>
-  static Moments normalise(const Step& s, T* row) {
-    V sum{}, squares{};
-    for (Size u = 0; u < s.padded; u += L::count) sum += L::load(row + u);
-    const T mean = L::sum(sum) / T(s.hidden);
+  // Replace N rows, one behind the other, by their normalised selves; padding becomes zero. Rows go together
+  // because the sums of one row have to wait for one another.
+  template <int N, class Step>
+  static void normalise(const Step& s, T* rows, Moments* moments) {
+    V sums[N] = {}, squares[N] = {};
+    for (Size u = 0; u < s.padded; u += L::count)
+#pragma GCC unroll 4
+      for (int q = 0; q < N; ++q) sums[q] += L::load(rows + q * s.padded + u);
+    V means[N], scales[N];
+    for (int q = 0; q < N; ++q) means[q] = L::fill(moments[q].mean = L::sum(sums[q]) / T(s.hidden));
     for (Size u = 0; u < s.padded; u += L::count) {
-      const V away = (L::load(row + u) - mean) * L::load(s.valid + u);
-      L::store(row + u, away);
-      squares += away * away;
+      const V valid = L::load(s.valid + u);
+#pragma GCC unroll 4
+      for (int q = 0; q < N; ++q) {
+        const V away = (L::load(rows + q * s.padded + u) - means[q]) * valid;
+        squares[q] += away * away;
+      }
     }
-    const T scale = T(1) / T(__builtin_sqrt(L::sum(squares) / T(s.hidden) + kEpsilon));
-    for (Size u = 0; u < s.padded; u += L::count) L::store(row + u, L::load(row + u) * scale);
-    return {mean, scale};
+    for (int q = 0; q < N; ++q) {
+      moments[q].scale = T(1) / T(__builtin_sqrt(L::sum(squares[q]) / T(s.hidden) + kEpsilon));
+      scales[q] = L::fill(moments[q].scale);
+    }
+    for (Size u = 0; u < s.padded; u += L::count) {
+      const V valid = L::load(s.valid + u);
+#pragma GCC unroll 4
+      for (int q = 0; q < N; ++q) {
+        T* const at = rows + q * s.padded + u;
+        L::store(at, (L::load(at) - means[q]) * scales[q] * valid);
+      }
+    }
   }
 
-  // Turn the gradient of a normalised row, in place, into that of the row before.
-  static void normalise_back(const BackwardStep<S>& s, T* d, const T* normal, T scale) {
-    V sum{}, product{};
-    for (Size u = 0; u < s.padded; u += L::count) {
-      sum += L::load(d + u);
-      product += L::load(d + u) * L::load(normal + u);
+  // Turn the gradients of N normalised rows, in place, into those of the rows before, given the sums over the
+  // units of the gradients and of their products with the rows.
+  template <int N>
+  static void normalise_back(const BackwardStep<S>& s, T* d, const T* normal, const T* scales, const V* sums,
+                             const V* products) {
+    V means[N], slopes[N];
+    for (int q = 0; q < N; ++q) {
+      means[q] = L::fill(L::sum(sums[q]) / T(s.hidden));
+      slopes[q] = L::fill(L::sum(products[q]) / T(s.hidden));
     }
-    const T mean = L::sum(sum) / T(s.hidden), slope = L::sum(product) / T(s.hidden);
     for (Size u = 0; u < s.padded; u += L::count) {
-      const V left = L::load(d + u) - mean - L::load(normal + u) * slope;
-      L::store(d + u, left * scale * L::load(s.valid + u));
+      const V valid = L::load(s.valid + u);
+#pragma GCC unroll 4
+      for (int q = 0; q < N; ++q) {
+        T* const at = d + q * s.padded + u;
+        const V left = L::load(at) - means[q] - L::load(normal + q * s.padded + u) * slopes[q];
+        L::store(at, left * scales[q] * valid);
+      }
     }
   }
 
@@ -84,16 +107,19 @@ struct NormalisedGates {
     return {r, z, G::tanh(input(s, 3, 2, u) + r * m), m};
   }
 
-  // Normalise the products, and keep the scale of each behind `blocks_and_memory` blocks.
-  static T* normalise_products(const ForwardStep<S>& s, Size products, Size blocks_and_memory) {
+  // Normalise the products of `Gates` gates, and keep the scale of each behind `blocks_and_memory` blocks.
+  template <int Gates>
+  static T* normalise_products(const ForwardStep<S>& s, Size blocks_and_memory) {
     T* const statistics = s.blocks + blocks_and_memory * s.padded;
-    for (Size q = 0; q < kStatistics; ++q)
-      statistics[q] = q < products ? normalise(s, s.blocks + q * s.padded).scale : T(0);
+    Moments moments[2 * Gates];
+    normalise<Gates>(s, s.blocks, moments);
+    normalise<Gates>(s, s.blocks + Gates * s.padded, moments + Gates);
+    for (Size q = 0; q < kStatistics; ++q) statistics[q] = q < 2 * Gates ? moments[q].scale : T(0);
     return statistics;
   }
 
   static void lstm(const ForwardStep<S>& s) {
-    T* const statistics = normalise_products(s, 8, 9);
+    T* const statistics = normalise_products<4>(s, 9);
     T *const memory = s.temporary, *const o = memory + s.padded;
     for (Size u = 0; u < s.padded; u += L::count) {
       const Lstm gates = lstm_gates(s, u);
@@ -102,7 +128,8 @@ struct NormalisedGates {
       L::store(o + u, gates.o);
       L::store(s.c_new + u, G::blend(c, s.c_old, s.keep_c, u));
     }
-    const Moments moments = normalise(s, memory);
+    Moments moments;
+    normalise<1>(s, memory, &moments);
     statistics[8] = moments.scale;
     statistics[9] = moments.mean;
     for (Size u = 0; u < s.padded; u += L::count) {
@@ -114,6 +141,7 @@ struct NormalisedGates {
   static void lstm(const BackwardStep<S>& s) {
     const T* const statistics = s.blocks + 9 * s.padded;
     T *const normal = s.temporary, *const d_normal = normal + s.padded;
+    V sum{}, product{};
     T *const i_ = d_normal + s.padded, *const f_ = i_ + s.padded, *const g_ = f_ + s.padded;
     for (Size u = 0; u < s.padded; u += L::count) {
       const Lstm gates = lstm_gates(s, u);
@@ -126,14 +154,17 @@ struct NormalisedGates {
       add(s, 12, u, d_term * n);
       add(s, 13, u, d_term);
       L::store(normal + u, n);
-      L::store(d_normal + u, d_term * parameter(s, 12, u));
+      const V dn = d_term * parameter(s, 12, u);
+      sum += dn;
+      product += dn * n;
+      L::store(d_normal + u, dn);
       L::store(i_ + u, gates.i);
       L::store(f_ + u, gates.f);
       L::store(g_ + u, gates.g);
-      L::store(s.d_blocks + 3 * s.padded + u, dh * t * gates.o * (T(1) - gates.o));
+      put_term(s, 3, u, dh * t * gates.o * (T(1) - gates.o));
       L::store(s.dh + u, carry);
     }
-    normalise_back(s, d_normal, normal, statistics[8]);
+    normalise_back<1>(s, d_normal, normal, statistics + 8, &sum, &product);
     for (Size u = 0; u < s.padded; u += L::count) {
       const V i = L::load(i_ + u), f = L::load(f_ + u), g = L::load(g_ + u);
       V dc = L::load(s.dc + u), carry{};
@@ -142,17 +173,21 @@ struct NormalisedGates {
         dc -= carry;
       }
       dc += L::load(d_normal + u);
-      L::store(s.d_blocks + u, dc * g * i * (T(1) - i));
-      L::store(s.d_blocks + s.padded + u, dc * L::load(s.c_old + u) * f * (T(1) - f));
-      L::store(s.d_blocks + 2 * s.padded + u, dc * i * (T(1) - g * g));
+      put_term(s, 0, u, dc * g * i * (T(1) - i));
+      put_term(s, 1, u, dc * L::load(s.c_old + u) * f * (T(1) - f));
+      put_term(s, 2, u, dc * i * (T(1) - g * g));
       L::store(s.dc + u, dc * f + carry);
     }
-    for (Size u = 0; u < 4 * s.padded; u += L::count) L::store(s.d_blocks + 4 * s.padded + u, L::load(s.d_blocks + u));
-    products_back(s, 4, statistics);
+    products_back<4>(s, statistics);
+  }
+  // The gradient of the LSTM's term q is that of its input and of its recurrent part.
+  static void put_term(const BackwardStep<S>& s, Size q, Size u, V d) {
+    L::store(s.d_blocks + q * s.padded + u, d);
+    L::store(s.d_blocks + (4 + q) * s.padded + u, d);
   }
 
   static void gru(const ForwardStep<S>& s) {
-    normalise_products(s, 6, 6);
+    normalise_products<3>(s, 6);
     for (Size u = 0; u < s.padded; u += L::count) {
       const Gru gates = gru_gates(s, u);
       G::put_h(s, gates.n + gates.z * (L::load(s.h_old + u) - gates.n), u);
@@ -177,7 +212,7 @@ struct NormalisedGates {
       L::store(d + 5 * s.padded, dn * gates.r);
       L::store(s.dh + u, carry + dh * gates.z);
     }
-    products_back(s, 3, s.blocks + 6 * s.padded);
+    products_back<3>(s, s.blocks + 6 * s.padded);
   }
 
   static void add(const BackwardStep<S>& s, Size row, Size u, V value) {
@@ -186,17 +221,26 @@ struct NormalisedGates {
   }
 
   // From the gradients of the terms, in d_blocks, to those of the parameters and of the products.
-  static void products_back(const BackwardStep<S>& s, Size gates, const T* statistics) {
-    for (Size q = 0; q < 2 * gates; ++q) {
-      T* const d = s.d_blocks + q * s.padded;
-      const T* const normal = s.blocks + q * s.padded;
+  template <int Gates>
+  static void products_back(const BackwardStep<S>& s, const T* statistics) {
+    for (int half = 0; half < 2; ++half) {
+      const Size first = half * Gates;
+      T* const d = s.d_blocks + first * s.padded;
+      const T* const normal = s.blocks + first * s.padded;
+      V sums[Gates] = {}, products[Gates] = {};
       for (Size u = 0; u < s.padded; u += L::count) {
-        const V term = L::load(d + u);
-        add(s, q, u, term * L::load(normal + u));
-        if (q < gates) add(s, 2 * gates + q, u, term);
-        L::store(d + u, term * parameter(s, q, u));
+#pragma GCC unroll 4
+        for (int q = 0; q < Gates; ++q) {
+          const V term = L::load(d + q * s.padded + u), n = L::load(normal + q * s.padded + u);
+          const V dn = term * parameter(s, first + q, u);
+          add(s, first + q, u, term * n);
+          if (half == 0) add(s, 2 * Gates + q, u, term);
+          L::store(d + q * s.padded + u, dn);
+          sums[q] += dn;
+          products[q] += dn * n;
+        }
       }
-      normalise_back(s, d, normal, statistics[q]);
+      normalise_back<Gates>(s, d, normal, statistics + first, sums, products);
     }
   }
 };

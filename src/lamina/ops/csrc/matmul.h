@@ -51,10 +51,8 @@ struct Matmul {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       a[r] = rows[r];
-      sums[0][r][0] = L::load(init + r * init_stride);
-      sums[0][r][1] = L::load(init + r * init_stride + L::count);
 #pragma GCC unroll 4
-      for (int s = 1; s < sets; ++s) sums[s][r][0] = sums[s][r][1] = V{};
+      for (int s = 0; s < sets; ++s) sums[s][r][0] = sums[s][r][1] = V{};
     }
     Size k = 0;
     for (; k + sets <= depth; k += sets) {
@@ -84,8 +82,9 @@ struct Matmul {
         sums[0][r][0] += sums[s][r][0];
         sums[0][r][1] += sums[s][r][1];
       }
-      L::store(c + r * c_stride, sums[0][r][0]);
-      L::store(c + r * c_stride + L::count, sums[0][r][1]);
+      const T* const start = init + r * init_stride;
+      L::store(c + r * c_stride, sums[0][r][0] + L::load(start));
+      L::store(c + r * c_stride + L::count, sums[0][r][1] + L::load(start + L::count));
     }
   }
 
