@@ -12,6 +12,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+import lamina.streaming._learning as kernels
+
 Array = NDArray[np.float64]
 
 
@@ -43,10 +45,7 @@ class FixedShare:
 
     def learn(self, losses: Array) -> None:
         """Weigh by one row's losses, (experts,), each already multiplied by eta."""
-        weights = self.weights * np.exp(losses.min() - losses)
-        weights *= (1.0 - self.share) / weights.sum()
-        weights += self.share * self.prior
-        self.weights = weights
+        kernels.share_weights(self.weights, self.prior, losses, self.share)
 
     def soften(self, share: float) -> None:
         """Share more, once: what to do when the stream has changed."""

@@ -15,7 +15,7 @@ Detector = Literal["adwin", "page-hinkley"]
 SOFTEN = 0.5
 """What the mixture shares at once when the stream has changed."""
 
-CHECK_ROWS = 500
+CHECK_ROWS = 1000
 """Rows between two looks at whether the models are worth keeping."""
 
 RUNAWAY = 2.0
@@ -74,7 +74,7 @@ class Watch:
     - When the detector fires on the models' loss, the mixture shares half of every weight among all experts,
     and
       the linear models become as ready to move as at the start (``LinearExperts.widen``).
-    - Every 500 rows a copy of the models is kept if they are no worse than the trivial rule.
+    - Every 1,000 rows a copy of the models is kept if they are no worse than the trivial rule.
     - When the models' mean loss over about 100 rows is more than twice the trivial rule's, or a weight is not
       finite, the copy takes their place, and the floor returns to its start.
     """

@@ -8,6 +8,7 @@ from collections.abc import Hashable
 import numpy as np
 from numpy.typing import NDArray
 
+import lamina.streaming._learning as kernels
 from lamina.errors import DataError
 from lamina.streaming.inputs import SPANS
 from lamina.streaming.seasons import find_seasons
@@ -42,9 +43,14 @@ class LabelFeedback:
     def __init__(self) -> None:
         self.classes: dict[Hashable, int] = {}
         self.last: list[int] = []
-        self.frequency = np.zeros((0, len(SPANS)))
-        self.after = np.zeros((0, 0))
+        self._frequency = np.zeros((0, len(SPANS)))
+        self._after = np.zeros((0, 0))
         self.rows = 0
+
+    @property
+    def _before(self) -> int:
+        """The last label's number, or -1."""
+        return self.last[0] if self.last else -1
 
     @property
     def size(self) -> int:
@@ -68,8 +74,8 @@ class LabelFeedback:
                 "for numbers use OnlineRegressor or OnlineForecaster"
             )
         self.classes[label] = len(self.classes)
-        self.frequency = np.vstack([self.frequency, np.zeros(len(SPANS))])
-        self.after = np.pad(self.after, (0, 1))
+        self._frequency = np.vstack([self._frequency, np.zeros(len(SPANS))])
+        self._after = np.pad(self._after, (0, 1))
         return self.classes[label]
 
     def features(self) -> Array:
@@ -79,38 +85,26 @@ class LabelFeedback:
         for lag, code in enumerate(self.last):
             if 1 <= code <= fed:
                 found[code - 1, lag] = 1.0
-        found[:, LABEL_LAGS:] = self.frequency[1 : fed + 1]
+        found[:, LABEL_LAGS:] = self._frequency[1 : fed + 1]
         return found.ravel()
 
-    def no_change(self) -> Array:
-        """How often each class came after the last label, (classes,): the trivial rule as probabilities.
+    def trivial(self) -> Array:
+        """What rules without weights say of the next label, (1 + spans, classes), as probabilities.
 
-        The last label itself is counted once more than it was seen and every class a little, so that its most
-        probable class is the last label until the stream says otherwise.
+        First "no change": how often each class came after the last label, which is counted once more than it
+        was seen, so that it is the most probable one until the stream says otherwise. Then how frequent each
+        class was over each of ``SPANS`` rows.
         """
-        counts = np.full(len(self.classes), 0.1)
-        if self.last:
-            counts += self.after[self.last[0]]
-            counts[self.last[0]] += 1.0
-        found: Array = counts / counts.sum()
-        return found
-
-    def majority(self) -> Array:
-        """How frequent each class was over each of ``SPANS`` rows, (spans, classes)."""
-        smooth = self.frequency.T + 0.1 / (self.rows + 1)  # (spans, classes)
-        found: Array = smooth / smooth.sum(axis=1, keepdims=True)
+        found = np.empty((1 + len(SPANS), len(self.classes)))
+        kernels.label_rules(self._after, self._frequency, self._before, 0.1 / (self.rows + 1), found)
         return found
 
     def learn(self, code: int) -> None:
         """Let a label become the last one."""
         self.rows += 1
-        rates = np.maximum(1.0 / self.rows, _LABEL_RATES)
-        self.frequency *= 1.0 - rates
-        self.frequency[code] += rates
-        if self.last:
-            row = self.after[self.last[0]]
-            row *= 1.0 - 1.0 / _SCALE_ROWS
-            row[code] += 1.0
+        kernels.follow_label(
+            self._after, self._frequency, self._before, code, self.rows, _LABEL_RATES, 1.0 - 1.0 / _SCALE_ROWS
+        )
         self.last = [code, *self.last[: LABEL_LAGS - 1]]
 
 

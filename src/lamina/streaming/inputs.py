@@ -73,7 +73,7 @@ class InputContext:
         if not {type(value) for value in x.values()} <= _NUMBERS:
             _refuse(x)
         raw = np.array([x.get(name, _MISSING) for name in self.names], dtype=np.float64)
-        if np.isinf(raw).any():
+        if kernels.any_infinite(raw):
             _refuse(x)
         return raw
 

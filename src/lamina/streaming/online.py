@@ -144,10 +144,9 @@ class OnlineClassifier:
         z = self._layout.vector(self._feedback.features(), self._inputs.features(raw))
         self._models.fit_sizes(self._layout.size, len(self._feedback.classes))
         said = self._models.say(z)
-        trivial = self._feedback.no_change()
-        experts = np.concatenate([trivial[None], self._feedback.majority(), said.linear, said.recurrent])
+        experts = np.concatenate([self._feedback.trivial(), said.linear, said.recurrent])
         mixed = self._mixture.weights @ experts
-        return _ClassRow(raw, said, experts, mixed, mixed + self.floor.weight * (trivial - mixed))
+        return _ClassRow(raw, said, experts, mixed, mixed + self.floor.weight * (experts[0] - mixed))
 
     def _weigh(self, row: _ClassRow, code: int) -> None:
         loss = float(row.mixed.argmax() != code)

@@ -128,6 +128,7 @@ class RecurrentExperts:
         other._rows = list(self._rows)
         if self._trainer is not None:
             other._features = self._features
+            memo |= {id(window): window for window in self._trainer.windows}  # they never change
             other._trainer = copy.deepcopy(self._trainer, memo)
             other._steps = _Steps.of(other._trainer, self._steps)
         return other

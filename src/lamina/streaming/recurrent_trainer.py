@@ -60,7 +60,7 @@ class Trainer:
         self.link = link
         self.outputs = outputs
         self._most_windows = windows
-        self._windows: list[Window] = []
+        self.windows: list[Window] = []
         self._random = np.random.default_rng(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -80,10 +80,10 @@ class Trainer:
             truths: (rows, outputs).
         """
         newest = Window(features, truths, self._states)
-        old = len(self._windows)
+        old = len(self.windows)
         picked = self._random.choice(old, size=min(REPLAYED, old), replace=False)
-        chosen = [newest, *(self._windows[number] for number in picked)]
-        self._windows = [*self._windows[1 - self._most_windows :], newest]
+        chosen = [newest, *(self.windows[number] for number in picked)]
+        self.windows = [*self.windows[1 - self._most_windows :], newest]
         x = torch.from_numpy(np.stack([window.features for window in chosen]))  # (batch, rows, features)
         y = torch.zeros(*x.shape[:2], self.outputs)
         for row, window in enumerate(chosen):
@@ -136,7 +136,7 @@ class Trainer:
         weights = sum(parameter.nbytes for parameter in self._parameters())
         return 3 * weights + sum(
             window.features.nbytes + window.truths.nbytes + sum(state.nbytes for state in window.states)
-            for window in self._windows
+            for window in self.windows
         )
 
     def _parameters(self) -> list[nn.Parameter]:

@@ -132,6 +132,46 @@ void follow(Numbers<1> raw, Numbers<1> count, Numbers<2> centers, Numbers<1> var
   }
 }
 
+bool any_infinite(Numbers<1> raw) {
+  return std::any_of(raw.data(), raw.data() + raw.shape(0), [](double value) { return std::isinf(value); });
+}
+
+// Exponential weights by one row's losses, shared with all experts; in place.
+void share_weights(Numbers<1> weights, Numbers<1> prior, Numbers<1> losses, double share) {
+  const Size experts = weights.shape(0);
+  const double least = *std::min_element(losses.data(), losses.data() + experts);
+  double total = 0;
+  for (Size e = 0; e < experts; ++e) total += weights(e) *= std::exp(least - losses(e));
+  for (Size e = 0; e < experts; ++e) weights(e) = (1 - share) * weights(e) / total + share * prior(e);
+}
+
+// What follows without a model: after (classes, classes) and frequency (classes, spans) -> out (1 + spans, classes),
+// how often each class came after the last one (-1 for none), and how frequent each was over each span.
+void label_rules(Numbers<2> after, Numbers<2> frequency, Size last, double smoothing, Numbers<2> out) {
+  const Size classes = after.shape(0), spans = frequency.shape(1);
+  double total = 0;
+  for (Size k = 0; k < classes; ++k) total += out(0, k) = 0.1 + (last < 0 ? 0 : after(last, k) + (k == last));
+  for (Size k = 0; k < classes; ++k) out(0, k) /= total;
+  for (Size span = 0; span < spans; ++span) {
+    total = 0;
+    for (Size k = 0; k < classes; ++k) total += out(1 + span, k) = frequency(k, span) + smoothing;
+    for (Size k = 0; k < classes; ++k) out(1 + span, k) /= total;
+  }
+}
+
+// Moves frequencies and transitions towards a label.
+void follow_label(Numbers<2> after, Numbers<2> frequency, Size last, Size code, double rows, Numbers<1> rates,
+                  double forget) {
+  for (Size span = 0; span < Size(rates.shape(0)); ++span) {
+    const double rate = std::max(1 / rows, rates(span));
+    for (Size k = 0; k < Size(frequency.shape(0)); ++k) frequency(k, span) *= 1 - rate;
+    frequency(code, span) += rate;
+  }
+  if (last < 0) return;
+  for (Size k = 0; k < Size(after.shape(1)); ++k) after(last, k) *= forget;
+  after(last, code) += 1;
+}
+
 }  // namespace
 
 NB_MODULE(_learning, m) {
@@ -141,4 +181,8 @@ NB_MODULE(_learning, m) {
   m.def("learn", &learn);
   m.def("contexts", &contexts);
   m.def("follow", &follow);
+  m.def("any_infinite", &any_infinite);
+  m.def("share_weights", &share_weights);
+  m.def("label_rules", &label_rules);
+  m.def("follow_label", &follow_label);
 }
