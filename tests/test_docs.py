@@ -32,6 +32,7 @@ EXAMPLES = {
     "accelerate.py": "2",
     "speak_shakespeare.py": "10",
     "play_a_round.py": "10",
+    "stream.py": "10",
 }
 LONGEST_EXAMPLE = 60  # lines
 SHORT = {'budget="5m"': 'budget="8s", depths=(1, 2)', "max_steps=100": "max_steps=10"}

@@ -397,6 +397,13 @@ NB_MODULE(_native, m) {
            nb::arg("pool"), nb::arg("key").none(), nb::arg("bias").none(), nb::arg("query").none())
       .def("head", [](Model& s, nb::object w, nb::object b) { s.head(given(w), given(b)); }, nb::arg("w"), nb::arg("b").none())
       .def("finish", &Model::finish)
+      .def("read_weights",
+           [](const Model& s, int rounds) {
+             float sum = 0;
+             for (int i = 0; i < rounds; ++i) sum += s.unit().read(s.network());
+             return sum;
+           },
+           "Read every recurrent weight so many times: a limit that no step can pass.")
       .def_prop_ro("unit", [](const Model& s) { return std::string(s.unit().name); })
       .def_prop_ro("outputs", [](const Model& s) { return s.network().outputs; })
       .def_prop_ro("state_bytes", [](const Model& s) { return s.network().state_bytes; })

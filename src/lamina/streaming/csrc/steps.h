@@ -1,5 +1,7 @@
 // One step of a network, as a template over the width of a vector; each instruction set includes it once.
 #pragma once
+#include <initializer_list>
+
 #include "../../ops/csrc/layer_norm.h"
 #include "network.h"
 
@@ -338,7 +340,22 @@ struct Steps {
     multiply_any(m, 1, &x, nullptr, &out);
   }
 
-  static constexpr st::StepUnit unit(const char* name) { return {name, lanes, &advance, &answer, &linear}; }
+  static float read(const st::Network& net) {
+    V sums[8] = {};
+    for (Size number = 0; number < net.count; ++number) {
+      const st::Layer& layer = net.layers[number];
+      for (const st::Panels* m : {&layer.products.input, &layer.products.recurrent, &layer.recurrent.input}) {
+        const char* const data = static_cast<const char*>(m->data);
+        const Size bytes = data == nullptr ? 0 : (m->units + lanes - 1) / lanes * m->panel_bytes;
+        for (Size at = 0; at + 8 * Bytes <= bytes; at += 8 * Bytes)
+#pragma GCC unroll 8
+          for (int i = 0; i < 8; ++i) sums[i] += reinterpret_cast<V>(load_bits(data + at + i * Bytes));
+      }
+    }
+    return L::sum(((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7])));
+  }
+
+  static constexpr st::StepUnit unit(const char* name) { return {name, lanes, &advance, &answer, &linear, &read}; }
 };
 
 }  // namespace
