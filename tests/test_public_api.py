@@ -22,6 +22,7 @@ PUBLIC = (
     "TrainingConfig",
     "Forecaster",
     "SequenceClassifier",
+    "TextClassifier",
     "LanguageModel",
     "MusicModel",
     "load",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lamina.estimators.language_model import LanguageModel
     from lamina.estimators.load import load
     from lamina.estimators.music_model import MusicModel
+    from lamina.estimators.text_classifier import TextClassifier
     from lamina.nn.accelerate import accelerate, restore
     from lamina.nn.attention import Attention
     from lamina.nn.stack import Stack, StackConfig
@@ -39,6 +40,7 @@ _HOME = {
     "TrainingConfig": "lamina.training.optim",
     "Forecaster": "lamina.estimators.forecaster",
     "SequenceClassifier": "lamina.estimators.classifier",
+    "TextClassifier": "lamina.estimators.text_classifier",
     "LanguageModel": "lamina.estimators.language_model",
     "MusicModel": "lamina.estimators.music_model",
     "load": "lamina.estimators.load",
@@ -61,6 +63,7 @@ __all__ = [  # noqa: RUF022  # in the order of the flow, not of the alphabet
     "TrainingConfig",
     "Forecaster",
     "SequenceClassifier",
+    "TextClassifier",
     "LanguageModel",
     "MusicModel",
     "load",

@@ -86,17 +86,22 @@ class Vocabulary:
     @property
     def unknown(self) -> int:
         """The number of ``<unk>``."""
-        return self._number(UNKNOWN)
+        return self._special(UNKNOWN)
 
     @property
     def end(self) -> int:
         """The number of ``<eos>``."""
-        return self._number(END)
+        return self._special(END)
 
-    def _number(self, token: str) -> int:
-        number = self._tokenizer.token_to_id(token)
+    def _special(self, token: str) -> int:
+        number = self.number(token)
         assert number is not None
-        return int(number)
+        return number
+
+    def number(self, token: str) -> int | None:
+        """The number of a token, or None where it is not known."""
+        found = self._tokenizer.token_to_id(token)
+        return None if found is None else int(found)
 
     def token(self, number: int) -> str:
         """The token of this number, as it stands in the vocabulary."""

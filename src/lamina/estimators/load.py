@@ -10,13 +10,15 @@ from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.language_model import LanguageModel
 from lamina.estimators.music_model import MusicModel
 from lamina.estimators.saving import SavedModel
+from lamina.estimators.text_classifier import TextClassifier
 
-Estimator = Forecaster | SequenceClassifier | LanguageModel | MusicModel
+Estimator = Forecaster | SequenceClassifier | LanguageModel | MusicModel | TextClassifier
 ESTIMATORS: dict[str, type[Estimator]] = {
     "Forecaster": Forecaster,
     "SequenceClassifier": SequenceClassifier,
     "LanguageModel": LanguageModel,
     "MusicModel": MusicModel,
+    "TextClassifier": TextClassifier,
 }
 
 

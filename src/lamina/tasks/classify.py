@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 import torch
@@ -45,6 +45,37 @@ class ClassifyBatch(NamedTuple):
     x: Tensor
     lengths: Tensor
     labels: Tensor
+
+
+class Smoothed(Protocol):
+    """A configuration that says how far targets are smoothed."""
+
+    @property
+    def label_smoothing(self) -> float:
+        """Share of the target spread over the other classes."""
+
+
+class Labelled(Protocol):
+    """Sequences or texts with a label each."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Positions of the classes, (n,)."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Steps of each, (n,)."""
+
+
+class Inputs(Protocol):
+    """What turns labelled data into batches; a batch is a named tuple of tensors, ``labels`` among them."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels, in the order of the network's outputs."""
+
+    def collate(self, data: Any, chosen: NDArray[np.int64]) -> Any:
+        """One batch of some of the data."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +178,9 @@ class ClassifyObjective:
 
     def __init__(
         self,
-        config: ClassifyConfig,
-        inputs: ClassifyInputs,
-        validation: LabelledSequences,
+        config: Smoothed,
+        inputs: Inputs,
+        validation: Labelled,
         *,
         metric: ClassMetric,
     ) -> None:
@@ -159,11 +190,11 @@ class ClassifyObjective:
                 f"{did_you_mean(metric, get_args(ClassMetric))}"
             )
         self.higher_is_better = metric == "accuracy"
-        self._config, self._inputs, self._validation, self._metric = config, inputs, validation, metric
+        self._inputs, self._validation, self._metric = inputs, validation, metric
+        self._smoothing = config.label_smoothing
 
-    def loss(self, network: nn.Module, batch: ClassifyBatch) -> Tensor:
-        smoothing = self._config.label_smoothing
-        return nn.functional.cross_entropy(network(batch), batch.labels, label_smoothing=smoothing)
+    def loss(self, network: nn.Module, batch: Any) -> Tensor:
+        return nn.functional.cross_entropy(network(batch), batch.labels, label_smoothing=self._smoothing)
 
     def score(self, network: nn.Module) -> float:
         chances = predict_sequences(network, self._inputs, self._validation)
@@ -173,7 +204,7 @@ class ClassifyObjective:
         """Cross-entropy in nats, smoothed as in training."""
         chances = predict_sequences(network, self._inputs, self._validation)
         logs = np.log(np.maximum(chances, 1e-15))
-        smoothing, labels = self._config.label_smoothing, self._validation.labels
+        smoothing, labels = self._smoothing, self._validation.labels
         right = np.take_along_axis(logs, labels[:, None], axis=1)[:, 0]
         return float(-((1 - smoothing) * right + smoothing * logs.mean(axis=1)).mean())
 
@@ -196,16 +227,15 @@ def case_scores(metric: ClassMetric, labels: NDArray[np.int64], chances: Array) 
 
 
 @torch.no_grad()
-def predict_sequences(
-    network: nn.Module, inputs: ClassifyInputs, data: LabelledSequences, *, batch_size: int = 256
-) -> Array:
+def predict_sequences(network: nn.Module, inputs: Inputs, data: Labelled, *, batch_size: int = 256) -> Array:
     """Class probabilities, (sequences, classes), in the order of ``data``."""
     device = next(network.parameters()).device
-    lengths = np.diff(data.starts)
+    lengths = data.lengths
     order = np.argsort(lengths, kind="stable")  # like lengths together, so little is padded
     chances = np.zeros((len(lengths), len(inputs.classes)))
     for begin in range(0, len(order), batch_size):
         chosen = order[begin : begin + batch_size]
-        batch = ClassifyBatch(*(part.to(device) for part in inputs.collate(data, chosen)))
+        batch = inputs.collate(data, chosen)
+        batch = batch._make(part.to(device) for part in batch)
         chances[chosen] = torch.softmax(network(batch).double(), dim=-1).cpu().numpy()
     return chances

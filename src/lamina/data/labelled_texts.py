@@ -1,0 +1,142 @@
+"""Labelled texts, for classification."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamina.data.vocabulary import Tokens, Vocabulary
+from lamina.errors import ConfigError, DataError, did_you_mean
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledTexts:
+    """Texts as tokens, one behind the other.
+
+    Attributes:
+        values: tokens of all texts, (total,).
+        starts: text i is ``values[starts[i]:starts[i + 1]]``, (n + 1,).
+        labels: positions in ``classes``, (n,); -1 where not known.
+        classes: names of the classes.
+    """
+
+    values: Tokens
+    starts: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Tokens:
+        """The tokens of one text."""
+        return self.values[self.starts[index] : self.starts[index + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each text, (n,)."""
+        return np.diff(self.starts)
+
+
+def encode_texts(
+    texts: Sequence[str], labels: NDArray[np.int64], vocabulary: Vocabulary, classes: tuple[str, ...]
+) -> LabelledTexts:
+    """Texts by the numbers of their tokens; one without any is read as one unknown token."""
+    found = vocabulary.encode_all(texts)
+    nothing = np.array([vocabulary.unknown])
+    found = [tokens if len(tokens) else nothing for tokens in found]
+    starts = np.concatenate([[0], np.cumsum([len(tokens) for tokens in found])]).astype(np.int64)
+    return LabelledTexts(np.concatenate(found), starts, labels, classes)
+
+
+def label_codes(labels: Sequence[object], texts: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Positions of labels among the classes, which are their names, sorted.
+
+    Raises:
+        DataError: another number of labels than texts, a missing label, or a single class.
+
+    >>> label_codes(["spam", "ham", "spam"], 3)[1]
+    ('ham', 'spam')
+    """
+    if len(labels) != texts:
+        raise DataError(f"every text has a label but there are {texts} texts and {len(labels)} labels")
+    for row, label in enumerate(labels):
+        if label is None or label != label or not str(label).strip():  # noqa: PLR0124  # NaN is not itself
+            raise DataError(f"every text has a label but row {row} has none; add it or leave the row out")
+    names, codes = np.unique([str(label) for label in labels], return_inverse=True)
+    if len(names) < 2:
+        raise DataError(f"at least two classes are needed but every label is '{names[0]}'; check the labels")
+    return codes.astype(np.int64), tuple(names.tolist())
+
+
+def draw_by_class(
+    labels: NDArray[np.int64], fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of two parts with like shares of every class, each in the order of the data.
+
+    A class of one text stays in the first part.
+
+    Raises:
+        ConfigError: the fraction is not between 0 and 1.
+        DataError: there are too few texts for a second part.
+
+    >>> [part.tolist() for part in draw_by_class(np.array([0, 0, 1, 1]), 0.5, seed=0)]
+    [[1, 3], [0, 2]]
+    """
+    if not 0 < fraction < 1:
+        raise ConfigError(f"fraction is between 0 and 1 but is {fraction}; use for example 0.1")
+    generator = np.random.default_rng(seed)
+    second = np.zeros(len(labels), dtype=np.bool_)
+    for code in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == code))
+        second[members[: min(max(1, round(fraction * len(members))), len(members) - 1)]] = True
+    if not second.any():
+        raise DataError("no class has two texts, so none can be held out; give more texts")
+    return np.flatnonzero(~second), np.flatnonzero(second)
+
+
+def read_labelled_texts(
+    path: str | os.PathLike[str], *, text: str = "text", label: str = "label"
+) -> tuple[list[str], list[str]]:
+    """Texts and labels of a CSV, TSV or JSON lines file.
+
+    Args:
+        path: a file that ends with .csv, .tsv or .jsonl.
+        text: the column or key of the texts.
+        label: that of the labels.
+
+    Raises:
+        DataError: the file cannot be read, lacks a column, or a row lacks its text.
+    """
+    import polars as pl
+
+    file = Path(path)
+    readers = {".csv": ",", ".tsv": "\t", ".jsonl": None}
+    if file.suffix not in readers:
+        raise DataError(f"labelled texts are read from .csv, .tsv or .jsonl files, but this is '{file}'")
+    if not file.is_file():
+        raise DataError(f"labelled texts are read from a file, and there is no file '{file}'")
+    separator = readers[file.suffix]
+    try:
+        frame = (
+            pl.read_ndjson(file)
+            if separator is None
+            else pl.read_csv(file, separator=separator, infer_schema=False)
+        )
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"'{file}' cannot be read: {error}") from error
+    for column in (text, label):
+        if column not in frame.columns:
+            raise DataError(
+                f"'{file}' has the columns {', '.join(frame.columns)} and no '{column}'"
+                f"{did_you_mean(column, frame.columns)}; name it with text= or label="
+            )
+    missing = frame[text].is_null()
+    if missing.any():
+        raise DataError(f"every row has a text, but row {missing.arg_true()[0]} of '{file}' has none")
+    return frame[text].cast(pl.String).to_list(), frame[label].cast(pl.String).to_list()

@@ -1,0 +1,72 @@
+"""Word vectors from a file in the text format of word2vec and GloVe."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lamina.data.vocabulary import Vocabulary
+from lamina.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class WordVectors:
+    """Vectors of the words that a vocabulary and a file share.
+
+    Attributes:
+        numbers: of the words in the vocabulary, (words,).
+        vectors: (words, size).
+    """
+
+    numbers: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+
+    @property
+    def size(self) -> int:
+        return int(self.vectors.shape[1])
+
+    @torch.no_grad()
+    def put_into(self, embedding: Tensor) -> None:
+        """Overwrite the rows of an embedding (tokens, size), scaled to the spread of what stood there."""
+        scale = float(embedding.std()) / max(float(self.vectors.std()), 1e-12)
+        embedding[torch.from_numpy(self.numbers)] = torch.from_numpy(self.vectors * np.float32(scale))
+
+
+def read_word_vectors(path: str | os.PathLike[str], vocabulary: Vocabulary) -> WordVectors:
+    """Vectors of a vocabulary's words; a line holds a word and its numbers, divided by spaces.
+
+    A first line of two numbers, as word2vec writes it, is passed over. The file is read line by line.
+
+    Raises:
+        DataError: the file is not there, has no word of the vocabulary, or its vectors differ in size.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"word vectors are read from a file, and there is no file '{file}'")
+    found: dict[int, NDArray[np.float32]] = {}
+    size = 0
+    opener = gzip.open if file.suffix == ".gz" else open
+    with opener(file, "rt", encoding="utf-8") as lines:
+        for row, line in enumerate(lines):
+            word, *numbers = line.rstrip().split(" ")
+            if row == 0 and len(numbers) == 1:
+                continue
+            size = size or len(numbers)
+            if len(numbers) != size:
+                raise DataError(
+                    f"every word vector has one size, but line {row + 1} of '{file}' has {len(numbers)} "
+                    f"numbers and the first has {size}"
+                )
+            number = vocabulary.number(word)
+            if number is not None:
+                found[number] = np.array(numbers, dtype=np.float32)
+    if not found:
+        raise DataError(f"'{file}' has no word of the training texts; check its language and case")
+    return WordVectors(np.array(list(found), dtype=np.int64), np.stack(list(found.values())))

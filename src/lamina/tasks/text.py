@@ -1,0 +1,163 @@
+"""Text classification: one label for a text, read token by token."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from typing_extensions import override
+
+from lamina._config import Config
+from lamina.data.batches import length_buckets
+from lamina.data.labelled_texts import LabelledTexts
+from lamina.nn.embedding import TokenEmbedding
+from lamina.nn.regularize import VariationalDropout
+from lamina.tasks.base import BodyConfig, Pooling, Reader
+from lamina.tasks.counts import CountClassifier
+
+Array = NDArray[np.float64]
+
+
+class TextConfig(Config):
+    """The form of a text-classifying network.
+
+    Attributes:
+        embedding_size: features of a token's vector.
+        embedding_dropout: share of the vocabulary whose vectors are zero, one draw a batch.
+        input_dropout: share of a vector's features that are zero, one draw a text.
+        output_dropout: share of the pooled vector that is zero.
+        pooling: how outputs become one vector: the ends of each direction, or mean or max over valid steps.
+        attention: join an attention over all outputs to the pooled vector.
+        label_smoothing: share of the target spread over the other classes.
+    """
+
+    embedding_size: int = Field(default=128, ge=1)
+    embedding_dropout: float = Field(default=0.1, ge=0, lt=1)
+    input_dropout: float = Field(default=0.3, ge=0, lt=1)
+    output_dropout: float = Field(default=0.5, ge=0, lt=1)
+    pooling: Pooling = "max"
+    attention: bool = False
+    label_smoothing: float = Field(default=0.05, ge=0, lt=1)
+
+
+class TextBatch(NamedTuple):
+    """One batch.
+
+    Attributes:
+        x: tokens, (batch, time) int64.
+        lengths: tokens of each text, (batch,).
+        labels: (batch,).
+        prior: log probabilities by counts of words, (batch, classes).
+    """
+
+    x: Tensor
+    lengths: Tensor
+    labels: Tensor
+    prior: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTexts:
+    """Texts, and what counts of their words say of them, (n, classes)."""
+
+    texts: LabelledTexts
+    prior: Array
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return self.texts.labels
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return self.texts.lengths
+
+
+@dataclass(frozen=True, eq=False)
+class TextInputs:
+    """What a text goes through before the network.
+
+    Attributes:
+        classes: names of the labels, in the order of the network's outputs.
+        counts: the classifier whose scores the network corrects; None gives every class the same.
+    """
+
+    classes: tuple[str, ...]
+    counts: CountClassifier | None
+
+    def prepare(self, texts: LabelledTexts) -> PreparedTexts:
+        """Texts that the classifier by counts was not fitted on."""
+        if self.counts is not None:
+            return PreparedTexts(texts, self.counts.log_chances(texts))
+        return PreparedTexts(texts, np.full((len(texts), len(self.classes)), -math.log(len(self.classes))))
+
+    def collate(self, data: PreparedTexts, chosen: NDArray[np.int64]) -> TextBatch:
+        """Pad some texts to the longest."""
+        lengths = data.lengths[chosen]
+        x = np.zeros((len(chosen), int(lengths.max())), dtype=np.int64)
+        for row, i in zip(x, chosen, strict=True):
+            tokens = data.texts[int(i)]
+            row[: len(tokens)] = tokens
+        return TextBatch(
+            torch.from_numpy(x),
+            torch.from_numpy(lengths),
+            torch.from_numpy(data.labels[chosen]),
+            torch.from_numpy(data.prior[chosen].astype(np.float32)),
+        )
+
+
+class TextNetwork(nn.Module):
+    """Class scores of texts: those by counts of words, corrected by what is read in order.
+
+    logits = a prior + W dropout(r) + b, with r the pooled outputs of the stack. a starts at 1, W and b at 0,
+    so that an untrained network is the classifier by counts.
+    """
+
+    def __init__(self, config: TextConfig, tokens: int, classes: int, body: BodyConfig) -> None:
+        super().__init__()
+        size = config.embedding_size
+        self.embed = TokenEmbedding(tokens, size, dropout=config.embedding_dropout)
+        self.input_dropout = VariationalDropout(config.input_dropout)
+        self.reader = Reader(size, body, pooling=config.pooling, attention=config.attention)
+        self.output_dropout = nn.Dropout(config.output_dropout)
+        self.head = nn.Linear(self.reader.output_size, classes)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.trust = nn.Parameter(torch.ones(()))
+
+    @override
+    def forward(self, batch: TextBatch) -> Tensor:
+        """One batch -> logits (batch, classes)."""
+        vectors = self.input_dropout(self.embed(batch.x))
+        read = self.output_dropout(self.reader(vectors, batch.lengths))
+        logits: Tensor = self.trust * batch.prior + self.head(read)
+        return logits
+
+
+class TextBatches:
+    """Training texts in buckets of like length, in an order of the seed and the epoch's number alone.
+
+    A batch has about as many tokens, padding included, as ``batch_size`` texts of average length: short texts
+    go many together, long ones few.
+    """
+
+    def __init__(self, data: PreparedTexts, inputs: TextInputs, *, batch_size: int, seed: int) -> None:
+        self._data, self._inputs, self._seed = data, inputs, seed
+        self._budget = math.ceil(batch_size * float(data.lengths.mean()))
+
+    def __len__(self) -> int:
+        return len(self._buckets(0))
+
+    def _buckets(self, number: int) -> list[NDArray[np.int64]]:
+        generator = np.random.default_rng((self._seed, number))
+        return length_buckets(self._data.lengths, token_budget=self._budget, generator=generator)
+
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[TextBatch]:
+        for chosen in self._buckets(number)[start:]:
+            yield self._inputs.collate(self._data, chosen)
