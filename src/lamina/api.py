@@ -25,9 +25,10 @@ from lamina.study.bench import Bench
 from lamina.study.budget import parse_duration
 from lamina.study.checks import CheckResult, columns_to_leave_out, parse_allow
 from lamina.study.classify_bench import ClassifyBench
+from lamina.study.constraints import Limits, parse_size_mb
 from lamina.study.forecast_bench import ForecastBench
+from lamina.study.questions import FURTHER, parse_questions
 from lamina.study.run import RECORD, Quiet, StudyListener, run_study
-from lamina.study.space import parse_questions
 from lamina.study.table_checks import column_leaks, constant_target
 from lamina.study.verdict import StudyRecord, Verdict
 from lamina.tasks.forecast import PointMetric
@@ -156,6 +157,10 @@ def study(
     ask: str | None = None,
     depths: Sequence[int] = (1, 2, 3, 4),
     rope: float = 0.005,
+    max_latency_us: float | None = None,
+    max_params: int | None = None,
+    max_train_time: str | float | None = None,
+    max_memory: str | float | None = None,
     allow: Sequence[str] = (),
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
@@ -177,9 +182,17 @@ def study(
         test: sequences for the test part: a file, or a pair (arrays, labels); None cuts one from ``data``.
         metric: of forecasts: mase, mae, mse, rmse or smape. Classes are judged by accuracy.
         budget: time for everything, such as 90s, 5m, 1h.
-        ask: some of depth, direction, cell, attention, transformer, divided by commas; all by default.
+        ask: some of depth, direction, cell, attention, transformer, depth-parameters, depth-time, residual,
+            transformer-time, clipping, overfitting and data, divided by commas. By default the first five;
+            the others follow where these leave time.
         depths: rungs of the depth ladder.
         rope: relative difference that does not matter.
+        max_latency_us: microseconds from a row to its answer, as a streaming session gives it, or, for a
+            network that cannot stream, as ``predict`` does.
+        max_params: numbers that the network learns.
+        max_train_time: seconds, or such as 30s or 2m, to train one seed.
+        max_memory: bytes, or such as 200MB, by which training may grow the process. Of the networks that keep
+            all limits the best is recommended; smaller ones are tried for them.
         allow: codes of checks, such as LK05, that are told but neither leave a column out nor end the study.
         seed: the same seed gives the same search.
         out: folder for the results; default ``<name>-study``.
@@ -213,6 +226,12 @@ def study(
     sequences = {"labels": labels, "groups": groups, "test": test}
     bench: Bench
     allowed = parse_allow(allow)
+    limits = Limits(
+        latency_us=_positive("max_latency_us", max_latency_us),
+        params=_positive("max_params", max_params),
+        train_s=None if max_train_time is None else parse_duration(max_train_time),
+        memory_mb=None if max_memory is None else parse_size_mb(max_memory),
+    )
     checks: tuple[CheckResult, ...] = ()
     if labels is not None or isinstance(known, LabelledSource) or _is_sequence_file(data):
         _refuse({**columns, "horizon": horizon}, f"{name} holds labelled sequences")
@@ -244,6 +263,7 @@ def study(
         folder,
         budget_s=seconds,
         questions=questions,
+        further=() if ask else FURTHER,
         depths=rungs,
         seed=seed,
         rope=rope,
@@ -252,6 +272,7 @@ def study(
         command=command,
         checks=checks,
         allow=allowed,
+        limits=limits,
         facts=facts,
         began=began,
         workers=_workers(workers, seconds, bench.data.rows),
@@ -265,6 +286,12 @@ def _workers(asked: int, budget_s: float, rows: int) -> int:
     if asked < 1:
         raise ConfigError(f"workers is at least 1, but is {asked}; use the number of cores")
     return asked if budget_s >= LEAST_SHARED_S and rows <= MOST_SHARED_ROWS else 1
+
+
+def _positive(name: str, limit: float | None) -> float | None:
+    if limit is not None and limit <= 0:
+        raise ConfigError(f"{name} is above 0, but is {limit}; leave it out for no limit.")
+    return limit
 
 
 def _depths(depths: Sequence[int]) -> tuple[int, ...]:

@@ -78,6 +78,16 @@ def study(
     ] = None,
     depths: Annotated[str, typer.Option(help="Rungs of the depth ladder.")] = "1,2,3,4",
     rope: Annotated[float, typer.Option(min=0, help="Relative difference that does not matter.")] = 0.005,
+    max_latency_us: Annotated[
+        float | None, typer.Option(help="Microseconds from a row to its answer, at most.")
+    ] = None,
+    max_params: Annotated[int | None, typer.Option(help="Numbers the network learns, at most.")] = None,
+    max_train_time: Annotated[
+        str | None, typer.Option(help="Time to train one seed, at most: 30s, 2m.")
+    ] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(help="Memory that training takes, at most: 200MB.")
+    ] = None,
     allow: Annotated[
         str, typer.Option(help="Codes of checks to pass over, such as LK05,WN02; docs/checks.md has them.")
     ] = "",
@@ -120,6 +130,10 @@ def study(
         "ask": ask,
         "depths": _whole_numbers(depths),
         "rope": rope,
+        "max_latency_us": max_latency_us,
+        "max_params": max_params,
+        "max_train_time": max_train_time,
+        "max_memory": max_memory,
         "allow": _names(allow) or (),
         "seed": seed,
         "out": out,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -19,7 +19,8 @@ import pytest
 from lamina.study import budget as budget_module
 from lamina.study.bench import Array, Job, Run, Settings, Trivial
 from lamina.study.checks import CheckResult
-from lamina.study.ladder import PROBE_STEPS
+from lamina.study.cost import PredictCost
+from lamina.study.pace import PROBE_STEPS
 from lamina.study.scores import Layout
 from lamina.study.space import Design
 from lamina.study.verdict import Data, Figures, Metric
@@ -45,6 +46,7 @@ class FakeBench:
         truth: mean error by design id; 1.0 where it has no entry.
         noise: standard deviation between seeds.
         collapses: ids of designs that never train.
+        collapsing_seeds: (design, seed) of single runs that do not.
         interrupt_at: number of the training at which Ctrl-C is pressed.
         trained: (design, seed) of every run, probes left out.
         events: "train", "test", "figures" and "refit" in the order in which they happened.
@@ -53,12 +55,15 @@ class FakeBench:
     clock: Clock
     truth: dict[str, float] = field(default_factory=dict)
     noise: float = 0.002
+    step_us: dict[str, float] = field(default_factory=dict)
     collapses: tuple[str, ...] = ()
+    collapsing_seeds: tuple[tuple[str, int], ...] = ()
     interrupt_at: int | None = None
     interrupt_test: bool = False
     second_s: float = 1.0
     trained: list[tuple[str, int]] = field(default_factory=list)
     settings: list[Settings] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     tested: list[str] = field(default_factory=list)
 
@@ -81,11 +86,12 @@ class FakeBench:
             raise KeyboardInterrupt
         cost_s = self.second_s * design.layers * max_steps / self.most_steps
         self.clock.now_s += cost_s
+        self.jobs += [] if probe else [job]
         if not probe:
             self.trained.append((design.id, seed))
             self.settings.append(settings)
             self.events.append("train")
-        collapsed = design.id in self.collapses
+        collapsed = design.searched.id in self.collapses or (design.id, seed) in self.collapsing_seeds
         outcome: Literal["complete", "collapsed"] = "collapsed" if collapsed else "complete"
         errors = np.zeros(0) if collapsed else self.errors(design.id, seed)
         if keep is not None and not collapsed:
@@ -116,7 +122,7 @@ class FakeBench:
         """The windows differ in difficulty, equally for all; a seed shifts all of its windows."""
         windows = np.random.default_rng(0).gamma(20.0, 0.05, WINDOWS)
         shift = np.random.default_rng(zlib.crc32(f"{design}.{seed}".encode())).normal(0.0, self.noise)
-        return windows * self.truth.get(design, 1.0) + shift
+        return windows * self.truth.get(design.removesuffix("-full"), 1.0) + shift
 
     def trivial(self, seconds: float, seed: int) -> list[Trivial]:
         self.clock.now_s += 0.1
@@ -142,8 +148,8 @@ class FakeBench:
         self.tested.append(method.id)
         return method.test_prediction
 
-    def predict_ms(self, folder: Path) -> float:
-        return 1.0
+    def predict_cost(self, folder: Path) -> PredictCost:
+        return PredictCost(single_ms=1.0, many_ms=2.0, step_us=self.step_us.get(folder.parent.name))
 
     def figures(self, folder: Path) -> Figures:
         self.events.append("figures")
@@ -155,9 +161,8 @@ class FakeBench:
 
     def again(self) -> FakeBench:
         """The same bench as a new process would make it."""
-        return dataclasses.replace(
-            self, interrupt_at=None, interrupt_test=False, trained=[], settings=[], events=[], tested=[]
-        )
+        fresh: dict[str, Any] = {name: [] for name in ("trained", "settings", "jobs", "events", "tested")}
+        return dataclasses.replace(self, interrupt_at=None, interrupt_test=False, **fresh)
 
 
 @pytest.fixture

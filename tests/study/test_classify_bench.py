@@ -48,6 +48,6 @@ def test_a_run_is_scored_saved_and_refitted(bench: ClassifyBench, tmp_path: Path
     matrix = np.array(confusion.matrix)
     assert matrix.sum() == 20
     assert np.trace(matrix) == errors.sum()
-    assert bench.predict_ms(tmp_path / "model") > 0
+    assert bench.predict_cost(tmp_path / "model").single_ms > 0
     bench.refit(tmp_path / "model", steps=5, max_seconds=10.0, out=tmp_path / "best")
     assert bench.test_errors(tmp_path / "best").shape == (20,)

@@ -47,7 +47,7 @@ def test_a_run_is_scored_saved_and_refitted(y: np.ndarray, tmp_path: Path) -> No
     assert figures.forecasts[0].truth == pytest.approx(y[170:174].tolist())
     assert figures.residuals is not None
     assert len(figures.residuals.mae_by_step) == 4
-    assert bench.predict_ms(tmp_path / "model") > 0
+    assert bench.predict_cost(tmp_path / "model").single_ms > 0
     bench.refit(tmp_path / "model", steps=5, max_seconds=10.0, out=tmp_path / "best")
     assert np.isfinite(bench.test_errors(tmp_path / "best")).all()
 

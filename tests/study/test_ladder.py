@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from lamina.study.budget import Budget
-from lamina.study.ladder import MOST_SEEDS, SHARES, Climb, Pace
+from lamina.study.ladder import SHARES, Climb
+from lamina.study.pace import Pace
+from lamina.study.questions import Ladder
 from lamina.study.run import Quiet
-from lamina.study.space import Ladder
-from lamina.study.trials import Trials
+from lamina.study.sequential import MOST_SEEDS
+from lamina.study.trials import CAREFUL, RATES, Trials
 from lamina.study.workers import Here
 
+REPAIRED = "lstm-3-forward-residual-norm-careful"
 BETTER_WITH_TWO = {"lstm-1-forward": 1.0, "lstm-2-forward": 0.8, "lstm-3-forward": 0.8}
 
 
@@ -47,6 +50,7 @@ def climb(
     budget_s: float = 1000.0,
     listener: Ear | None = None,
     pace: Pace | None = None,
+    further: tuple[Ladder, ...] = (),
 ) -> Climb:
     shares = {name: SHARES[name] for name in ("baselines", *questions, "finish")}
     found = Climb(
@@ -60,6 +64,7 @@ def climb(
         rope=0.005,
         listener=listener or Ear(),
         pace=pace,
+        further=further,
     )
     found.run()
     return found
@@ -68,8 +73,9 @@ def climb(
 def test_every_arm_gets_the_same_number_of_trials_and_seeds(fake: Callable[..., Any], tmp_path: Path) -> None:
     findings = climb(fake(truth=BETTER_WITH_TWO), tmp_path).findings
     assert findings.pace is not None
-    assert {len(s.search) for s in findings.standings.values()} == {findings.pace.trials} == {5}
-    assert min(len(s.repeats) for s in findings.standings.values()) == findings.pace.seeds == 5
+    compared = [findings.standings[design.id] for design in findings.compared["depth"].values()]
+    assert {len(s.search) for s in compared} == {findings.pace.trials} == {5}
+    assert min(len(s.repeats) for s in compared) == findings.pace.seeds == 5
 
 
 @pytest.mark.parametrize("budget_s", [12.0, 40.0])
@@ -79,8 +85,9 @@ def test_trials_are_equal_also_where_time_is_short(
     """A dear arm is searched as long as a cheap one, whatever the budget."""
     bench = fake(truth=BETTER_WITH_TWO, second_s=4.0)
     found = climb(bench, tmp_path, budget_s=budget_s, pace=Pace(trials=4, seeds=3, max_steps=150)).findings
-    assert len({len(s.search) for s in found.standings.values()}) == 1
-    assert len({s.search[0].history["steps"][-1] for s in found.standings.values()}) == 1
+    compared = [found.standings[design.id] for design in found.compared["depth"].values()]
+    assert len({len(s.search) for s in compared}) == 1
+    assert len({s.search[0].history["steps"][-1] for s in compared}) == 1
 
 
 def test_seeds_of_the_comparison_are_fresh(fake: Callable[..., Any], tmp_path: Path) -> None:
@@ -94,7 +101,8 @@ def test_seeds_of_the_comparison_are_fresh(fake: Callable[..., Any], tmp_path: P
 
 def test_repeats_have_the_settings_of_the_best_trial(fake: Callable[..., Any], tmp_path: Path) -> None:
     findings = climb(fake(noise=0.1), tmp_path).findings
-    for standing in findings.standings.values():
+    for design in findings.compared["depth"].values():
+        standing = findings.standings[design.id]
         best = min(standing.search, key=lambda run: run.score)
         assert {run.settings for run in standing.repeats} == {best.settings}
 
@@ -106,7 +114,7 @@ def test_the_known_truth_is_found(fake: Callable[..., Any], tmp_path: Path) -> N
     assert (depth.answer, depth.status) == ("2", "decided")
     assert depth.effect == pytest.approx(0.2, abs=0.01)
     assert ear.answers["depth"] == depth.sentence
-    assert ear.stages == ["baselines", "depth"]
+    assert ear.stages == ["baselines", "depth", "final"]
 
 
 def test_the_winner_is_carried_over(fake: Callable[..., Any], tmp_path: Path) -> None:
@@ -167,16 +175,54 @@ def test_a_small_budget_takes_the_plan_of_fewest_runs(fake: Callable[..., Any], 
 
 
 def test_collapsed_seeds_are_counted_and_told(fake: Callable[..., Any], tmp_path: Path) -> None:
-    bench = fake(truth=BETTER_WITH_TWO, collapses=("lstm-3-forward",))
-    decision = climb(bench, tmp_path).findings.decisions["depth"]
+    bench = fake(truth=BETTER_WITH_TWO, collapsing_seeds=(("lstm-3-forward", 1001),))
+    findings = climb(bench, tmp_path).findings
+    decision = findings.decisions["depth"]
     assert decision.answer == "2"
-    assert decision.collapsed["3"] >= 2
-    assert "Depth 3 failed to train in" in decision.sentence
+    assert "Depth 3 failed to train in 1 of 5 seeds." in decision.sentence
+    (told,) = findings.collapses["depth"]
+    assert (told.arm, told.failed, told.seeds, told.repaired) == ("3", 1, 5, None)
+    assert REPAIRED not in findings.standings
+
+
+def test_a_depth_that_fails_often_is_repaired_once_and_stands_so_in_the_comparison(
+    fake: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The repaired design trains, and is better than two layers: the ceiling is told from the failure."""
+    seeds = tuple(("lstm-3-forward", seed) for seed in (1000, 1002))
+    bench = fake(truth={**BETTER_WITH_TWO, REPAIRED: 0.6}, collapsing_seeds=seeds)
+    findings = climb(bench, tmp_path).findings
+    decision = findings.decisions["depth"]
+    assert (decision.answer, decision.status) == ("3", "decided")
+    assert findings.winner is not None
+    assert findings.winner.id == REPAIRED
+    standing = findings.standings[REPAIRED]
+    assert findings.pace is not None
+    assert (len(standing.search), len(standing.repeats)) == (findings.pace.trials, findings.pace.seeds)
+    assert max(run.settings.learning_rate for run in standing.search) <= RATES[1] * CAREFUL
+    (told,) = findings.collapses["depth"]
+    assert (told.failed, told.seeds) == (2, 5)
+    assert (told.repaired, told.repaired_failed, told.repaired_seeds) == (REPAIRED, 0, 5)
+    assert "Depth 3 failed to train in 2 of 5 seeds; with residuals, norm" in decision.sentence
+    assert decision.sentence.count("failed to train") == 1
+
+
+def test_a_design_that_learns_nothing_counts_as_collapsed(fake: Callable[..., Any], tmp_path: Path) -> None:
+    """Depth 3 ends at the level of the naive rule, 1.3, which the others beat by far."""
+    bench = fake(truth={**BETTER_WITH_TWO, "lstm-3-forward": 1.3, REPAIRED: 0.8})
+    findings = climb(bench, tmp_path).findings
+    assert findings.decisions["depth"].answer == "2"
+    (told,) = findings.collapses["depth"]
+    assert (told.arm, told.failed, told.seeds, told.repaired) == ("3", 5, 5, REPAIRED)
+    assert "on the simplest method" in findings.standings["lstm-3-forward"].repeats[0].reason
 
 
 def test_a_question_with_one_arm_that_trains_is_left_open(fake: Callable[..., Any], tmp_path: Path) -> None:
     ear = Ear()
-    findings = climb(fake(collapses=("lstm-2-forward", "lstm-3-forward")), tmp_path, listener=ear).findings
+    failing = tuple(
+        f"lstm-{layers}-forward{ending}" for layers in (2, 3) for ending in ("", "-residual-norm-careful")
+    )
+    findings = climb(fake(collapses=failing), tmp_path, listener=ear).findings
     assert "depth" not in findings.decisions
     assert "fewer than two of the designs trained" in findings.unanswered["depth"]
     assert ear.answers["depth"] == f"Not answered: {findings.unanswered['depth']}."
@@ -188,7 +234,9 @@ def test_progress_never_runs_backwards(fake: Callable[..., Any], tmp_path: Path)
     ear = Ear()
     climb(fake(truth=BETTER_WITH_TWO), tmp_path, listener=ear)
     done = [count for count, _ in ear.progress]
-    assert done == list(range(1, len(done) + 1))
+    final = done.index(1, 1)  # the stage of the final runs counts anew
+    assert done == [*range(1, final + 1), *range(1, len(done) - final + 1)]
+    assert ear.progress[final - 1][0] == ear.progress[final - 1][1]
     assert ear.progress[-1][0] == ear.progress[-1][1]
 
 
@@ -205,3 +253,113 @@ def test_nothing_to_judge_without_a_sound_trivial_method(fake: Callable[..., Any
     found = climb(fake(), tmp_path)
     found.findings.trivial = [method for method in found.findings.trivial if method.failed]
     assert found.judge_trivial() is None
+
+
+def test_the_comparison_is_of_bootstrap_samples_and_the_final_runs_of_all_rows(
+    fake: Callable[..., Any], tmp_path: Path
+) -> None:
+    bench = fake(truth=BETTER_WITH_TWO)
+    findings = climb(bench, tmp_path).findings
+    assert findings.final is not None
+    assert findings.final.id == "lstm-2-forward-full"
+    repeats = [job for job in bench.jobs if job.keep is not None]
+    assert {job.resample for job in repeats if not job.design.full} == {True}
+    final = [job for job in repeats if job.design.full]
+    assert {job.resample for job in final} == {False}
+    assert findings.pace is not None
+    assert len(final) == findings.pace.seeds
+    settings = findings.standings["lstm-2-forward"].settings(higher_is_better=False)
+    assert {job.settings for job in final} == {settings}
+    assert not any(job.resample for job in bench.jobs if job.keep is None)
+
+
+def test_later_trials_of_a_design_have_a_bound_from_its_own_earlier_ones(
+    fake: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The fake runs validate once, at the end, so the bound is their score and the least gain allowed."""
+    bench = fake(truth=BETTER_WITH_TWO)
+    climb(bench, tmp_path)
+    trials = [job for job in bench.jobs if job.keep is None]
+    assert {job.bound for job in trials[:3]} == {None}  # the first trial of each of three depths
+    assert all(job.bound == pytest.approx(1.0 + 2 * 0.05) for job in trials[3:])
+
+
+def test_equal_parameters_and_equal_time_are_asked_apart(fake: Callable[..., Any], tmp_path: Path) -> None:
+    """More layers help at equal width only; a fake run costs a second a layer."""
+    questions: tuple[Ladder, ...] = ("depth", "depth-parameters", "depth-time")
+    bench = fake(truth={"lstm-2-forward": 0.8, "lstm-2-forward-45units": 1.1, "lstm-2-forward-500steps": 1.2})
+    findings = climb(bench, tmp_path, questions=questions, depths=(1, 2), budget_s=3000.0).findings
+    answers = {name: decision.answer for name, decision in findings.decisions.items()}
+    assert answers == {"depth": "2", "depth-parameters": "1", "depth-time": "1"}
+    assert findings.winner is not None
+    assert findings.winner.id == "lstm-2-forward"  # the headline is of equal width
+    parameters, time = findings.decisions["depth-parameters"], findings.decisions["depth-time"]
+    assert parameters.sentence.startswith("At equal parameters (64 and 45 units a layer): 1 layer.")
+    assert time.sentence.startswith("At equal training time (1.00 and 0.50 of the steps): 1 layer.")
+    timed = findings.standings["lstm-2-forward-500steps"]
+    first = findings.standings["lstm-1-forward"]
+    assert timed.repeats[0].seconds == pytest.approx(first.repeats[0].seconds)
+
+
+def test_further_questions_take_what_the_main_ones_leave(fake: Callable[..., Any], tmp_path: Path) -> None:
+    ear = Ear()
+    further: tuple[Ladder, ...] = ("clipping", "overfitting")
+    alone = climb(fake(truth=BETTER_WITH_TWO, second_s=2.0), made(tmp_path, "a"), budget_s=200.0)
+    bench = fake(truth=BETTER_WITH_TWO, second_s=2.0)
+    both = climb(bench, made(tmp_path, "b"), budget_s=200.0, further=further, listener=ear)
+    assert both.findings.pace == alone.findings.pace
+    assert both.findings.decisions["depth"] == alone.findings.decisions["depth"]
+    assert set(further) <= {*both.findings.decisions, *both.findings.estimates, *both.findings.unanswered}
+
+
+def test_a_further_question_without_time_is_left_open_and_says_so(
+    fake: Callable[..., Any], tmp_path: Path
+) -> None:
+    ear = Ear()
+    bench = fake(truth=BETTER_WITH_TWO, noise=0.05, second_s=6.0)
+    findings = climb(bench, tmp_path, budget_s=150.0, further=("data",), listener=ear).findings
+    assert "it needs about" in findings.unanswered["data"]
+    assert "of the budget are left for it" in ear.answers["data"]
+
+
+def test_only_a_proven_gain_of_a_further_question_shapes_the_winner(
+    fake: Callable[..., Any], tmp_path: Path
+) -> None:
+    for name, truth, winner in (("a", 0.8, "lstm-2-forward"), ("b", 0.6, "lstm-2-forward-unclipped")):
+        bench = fake(truth={**BETTER_WITH_TWO, "lstm-2-forward-unclipped": truth})
+        findings = climb(bench, made(tmp_path, name), questions=("depth", "clipping")).findings
+        assert findings.winner is not None
+        assert findings.winner.id == winner
+        assert "The gradient was clipped in 0 % of the steps." in findings.decisions["clipping"].sentence
+
+
+def test_residuals_are_asked_at_two_layers_or_more(fake: Callable[..., Any], tmp_path: Path) -> None:
+    bench = fake(truth={"lstm-2-forward-residual": 0.7})
+    findings = climb(bench, tmp_path, questions=("depth", "residual"), depths=(1, 2)).findings
+    assert findings.decisions["residual"].answer == "residual"
+    assert {design.layers for design in findings.compared["residual"].values()} == {2}
+    assert findings.winner is not None
+    assert findings.winner.id == "lstm-1-forward"  # its answer is of a deeper stack than the chosen one
+
+
+def test_more_data_is_a_curve_of_the_winner_and_its_rivals(fake: Callable[..., Any], tmp_path: Path) -> None:
+    """Truth: an error of 0.4 + 0.4 s^-0.5 at a share s of the rows; the rivals gain nothing from more."""
+    shares = {"125": 1 / 8, "250": 1 / 4, "500": 1 / 2}
+    truth = {f"lstm-1-forward-{name}rows": 0.4 + 0.4 * share**-0.5 for name, share in shares.items()}
+    bench = fake(truth={**truth, "lstm-1-forward": 0.8}, noise=0.001)
+    findings = climb(bench, tmp_path, questions=("data",), budget_s=5000.0).findings
+    found = findings.estimates["data"]
+    expected = 1 - (0.4 + 0.4 * 2**-0.5) / 0.8
+    assert found.effect == pytest.approx(expected, abs=0.01)
+    assert found.interval[0] < expected < found.interval[1]
+    assert found.status == "decided"
+    assert [curve.label for curve in found.curves] == ["lstm ×1", "lstm ×2", "transformer ×2"]
+    assert [curve.overtakes for curve in found.curves] == [None, 0.0, 0.0]
+    part = findings.standings["lstm-1-forward-125rows"]
+    assert part.search == []
+    assert part.repeats[0].settings == findings.standings["lstm-1-forward"].repeats[0].settings
+
+
+def made(folder: Path, name: str) -> Path:
+    (folder / name).mkdir()
+    return folder / name

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from lamina.errors import ConfigError, SavedModelError
-from lamina.study.ladder import MOST_SEEDS
 from lamina.study.run import Opening, Quiet, run_study
+from lamina.study.sequential import MOST_SEEDS
 from lamina.study.verdict import StudyRecord
 
 TRUTH = {"lstm-1-forward": 1.0, "lstm-2-forward": 0.8, "gru-2-forward": 0.79}
@@ -45,7 +45,7 @@ def test_a_study_leaves_its_record_and_the_best_model(fake: Callable[..., Any], 
     assert StudyRecord.load(tmp_path / "out" / "study.json") == record
     assert (tmp_path / "out" / "best").is_dir()
     assert record.best is not None
-    assert record.best.candidate in ("lstm-2-forward", "gru-2-forward")
+    assert record.best.candidate in ("lstm-2-forward-full", "gru-2-forward-full")
     assert "ST01" not in codes(record)
     assert record.budget.asked_s == 300.0
     assert 0 < record.budget.used_s <= 300.0
@@ -225,18 +225,19 @@ def test_the_opening_comes_before_the_work(fake: Callable[..., Any], tmp_path: P
     run(bench, tmp_path / "out", listener=Ear(), facts=("1,000 rows",))
     opening, *stages = heard
     assert (opening.data, opening.facts, opening.budget_s) == (bench.data, ("1,000 rows",), 300.0)
-    assert stages == ["baselines", "depth", "cell", "test"]
+    assert stages == ["baselines", "depth", "cell", "final", "test"]
 
 
 def test_a_hurried_study_says_so(fake: Callable[..., Any], tmp_path: Path) -> None:
     record = run(fake(truth=TRUTH, second_s=20.0), tmp_path / "out", budget_s=60.0)
     check = next(check for check in record.checks if check.code == "ST02")
     assert "larger --budget" in check.sentence
-    assert "1 trials and 2 seeds" in check.evidence
+    assert "trials 1, seeds 2" in check.evidence
 
 
 def test_designs_that_collapse_stay_in_the_record(fake: Callable[..., Any], tmp_path: Path) -> None:
-    record = run(fake(collapses=("lstm-1-forward", "lstm-2-forward")), tmp_path / "out", questions=("depth",))
+    failing = tuple(f"lstm-{n}-forward{end}" for n in (1, 2) for end in ("", "-residual-norm-careful"))
+    record = run(fake(collapses=failing), tmp_path / "out", questions=("depth",))
     assert {entry.outcome for entry in record.candidates} == {"collapsed"}
     assert {entry.reason for entry in record.candidates} == {"loss is NaN"}
     assert record.best is None

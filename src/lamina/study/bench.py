@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -10,11 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamina.study.checks import CheckResult
+from lamina.study.cost import PredictCost
 from lamina.study.scores import Layout
 from lamina.study.space import Design
 from lamina.study.verdict import Data, Figures, Metric
+from lamina.training.optim import Schedule
 
 Array = NDArray[np.float64]
+# The rate is constant from 5 to 70 % of the steps, so that what runs show halfway does not hang on their
+# length.
+SCHEDULE: Schedule = "warmup-stable-decay"
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Job:
         max_steps: optimiser steps at most.
         max_seconds: the run ends, with what it has learned, after this time.
         keep: folder to save the model in, or None to keep only its scores.
+        resample: train on a bootstrap sample of the training examples.
+        bound: end the run, as hopeless, where its best score halfway is worse; None never does.
     """
 
     design: Design
@@ -41,6 +49,14 @@ class Job:
     max_steps: int
     max_seconds: float
     keep: Path | None = None
+    resample: bool = False
+    bound: float | None = None
+
+    @property
+    def draw(self) -> np.random.Generator | None:
+        """Random numbers for the bootstrap; designs of equal seed draw independently, as their weights do."""
+        design = zlib.crc32(self.design.id.encode())
+        return np.random.default_rng((design, self.seed)) if self.resample else None
 
 
 @dataclass
@@ -49,7 +65,8 @@ class Run:
 
     Attributes:
         score: the study's metric on the validation part.
-        errors: score of each validation window or sequence; empty for a run that collapsed.
+        errors: score of each validation window or sequence; empty for a run that collapsed or was ended.
+        outcome: ``ended`` is a trial that was given up halfway.
     """
 
     design: str
@@ -61,9 +78,10 @@ class Run:
     parameters: int
     peak_mb: float
     history: dict[str, Any]
-    outcome: Literal["complete", "collapsed"]
+    outcome: Literal["complete", "collapsed", "ended"]
     reason: str
     folder: Path | None = None
+    energy_j: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,8 +132,8 @@ class Bench(Protocol):
     def trivial_test_errors(self, method: Trivial) -> Array:
         """Scores of a trivial method on the test part."""
 
-    def predict_ms(self, folder: Path) -> float:
-        """Milliseconds to predict one sequence."""
+    def predict_cost(self, folder: Path) -> PredictCost:
+        """What one answer of a saved model costs."""
 
     def figures(self, folder: Path) -> Figures:
         """What the charts show of a saved model on the test part."""
@@ -133,8 +151,8 @@ class Standing:
     repeats: list[Run] = field(default_factory=list)
 
     def settings(self, *, higher_is_better: bool) -> Settings:
-        """Those of the best trial of the search; collapsed trials count only where there is no other."""
-        trained = [run for run in self.search if run.outcome == "complete"] or self.search
+        """Those of the best trial, complete ones first; or of its runs, where it took those of another."""
+        trained = [run for run in self.search if run.outcome == "complete"] or self.search or self.repeats
         sign = -1.0 if higher_is_better else 1.0
         return min(trained, key=lambda run: sign * run.score).settings
 

@@ -47,6 +47,10 @@ class Budget:
     def left_s(self) -> float:
         return max(0.0, self.asked_s - self.used_s)
 
+    def add(self, shares: Mapping[str, float]) -> None:
+        """Plan more stages, which share what is left with those already planned."""
+        self._shares.update(shares)
+
     def begin(self, stage: str) -> Stage:
         """Start a stage; its weight is then spent."""
         share = self._shares[stage] / sum(self._shares.values())

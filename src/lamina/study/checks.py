@@ -34,6 +34,7 @@ CODES: dict[str, str] = {
     "LB03": "sequences of two parts overlap",
     "LB04": "a part holds one class only, or lacks one",
     "LB05": "a group lies in two parts",
+    "LM01": "the saved model breaks a limit",
     "NC01": "a network that needs the whole sequence where it has to stream",
     "PS01": "the network loses to the simplest method",
     "ED01": "the best value lies at the edge of the search",

@@ -11,10 +11,12 @@ from lamina.data.labelled import LabelledSequences
 from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.load import load
 from lamina.study.baselines import CLASSIFY_BASELINES, run_classify_baseline
-from lamina.study.bench import Array, Job, Run, Trivial
+from lamina.study.bench import SCHEDULE, Array, Job, Run, Trivial
 from lamina.study.checks import CheckResult
-from lamina.study.cost import count_parameters, measure, median_ms
+from lamina.study.cost import PredictCost, predict_cost
 from lamina.study.labelled_checks import check_labelled
+from lamina.study.one_run import train_once
+from lamina.study.rows import draw_sequences
 from lamina.study.scores import Layout
 from lamina.study.space import Design
 from lamina.study.verdict import Confusion, Data, Figures, Metric
@@ -77,28 +79,20 @@ class ClassifyBench:
                 learning_rate=job.settings.learning_rate,
                 batch_size=32,
                 validations=10,
+                schedule=SCHEDULE,
+                clip_norm=1.0 if job.design.clip else None,
             ),
             seed=job.seed,
         )
-        measured = measure(lambda: model.fit_sequences(self._training, self._validation))
-        history = model.history_
-        collapsed = history.outcome == "collapsed"
-        errors = np.zeros(0) if collapsed else self._scores(model, self._validation)
-        if job.keep is not None and not collapsed:
-            model.save(job.keep)
-        return Run(
-            design=job.design.id,
-            settings=job.settings,
-            seed=job.seed,
-            score=float("nan") if collapsed else self.summary(errors),
-            errors=errors,
-            seconds=measured.seconds,
-            parameters=count_parameters(model.network_),
-            peak_mb=measured.growth_bytes / 1e6,
-            history=history.to_dict(),
-            outcome="collapsed" if collapsed else "complete",
-            reason=history.reason,
-            folder=None if collapsed else job.keep,
+        known = self._training
+        drawn = known.subset(draw_sequences(known.labels, known.groups, job.design.rows, job.draw))
+        return train_once(
+            job,
+            model,
+            lambda callbacks: model.fit_sequences(drawn, self._validation, callbacks=callbacks),
+            errors=lambda: self._scores(model, self._validation),
+            summary=self.summary,
+            higher_is_better=True,
         )
 
     def _scores(self, model: SequenceClassifier, data: LabelledSequences) -> Array:
@@ -139,9 +133,13 @@ class ClassifyBench:
     def test_errors(self, folder: Path) -> Array:
         return self._scores(_classifier(folder), self._test)
 
-    def predict_ms(self, folder: Path) -> float:
-        model, one = _classifier(folder), self._validation.subset(np.array([0]))
-        return median_ms(lambda: model.chances(one), budget_s=0.2)
+    def predict_cost(self, folder: Path) -> PredictCost:
+        model, shown = _classifier(folder), self._validation
+
+        def first(count: int) -> LabelledSequences:
+            return shown.subset(np.arange(count) % len(shown))
+
+        return predict_cost(lambda count: model.chances(first(count)), folder, shown[0][0])
 
     def figures(self, folder: Path) -> Figures:
         predicted = _classifier(folder).chances(self._test).argmax(axis=1)

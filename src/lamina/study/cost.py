@@ -1,4 +1,4 @@
-"""What a call costs: milliseconds, bytes, parameters. Takes callables, knows no estimator."""
+"""What training and predicting cost, measured: seconds, bytes, joules, parameters, microseconds of a step."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+import numpy as np
 import psutil
+from numpy.typing import NDArray
+
+from lamina.errors import ConfigError, DataError
+from lamina.streaming.forecast_session import ForecastSession
+from lamina.streaming.session import Session
 
 if TYPE_CHECKING:
     import torch
@@ -20,14 +28,29 @@ Result = TypeVar("Result")
 # A prediction takes a few milliseconds and a sample some 20 us, so this sees its peak and costs below 1 %.
 SAMPLE_S = 0.005
 MANY = 256
+PARTS = 5  # of a measurement of microseconds, which other work on the machine doubles for a while
+# Counters of the energy that a processor has used, in microjoules; they begin anew at their range.
+COUNTERS = Path("/sys/class/powercap")
 
 
 @dataclass(frozen=True)
 class PredictCost:
-    """Median milliseconds of one call: for a single example, and for ``MANY`` of them at once."""
+    """Medians of what one answer costs.
+
+    Attributes:
+        single_ms: one window or sequence, through ``predict`` on torch.
+        many_ms: ``MANY`` of them at once.
+        step_us: one answer of a streaming session, after a row has come; None for what cannot stream.
+    """
 
     single_ms: float
     many_ms: float
+    step_us: float | None = None
+
+    @property
+    def latency_us(self) -> float:
+        """Microseconds from a row to its answer by the faster path there is."""
+        return 1_000 * self.single_ms if self.step_us is None else self.step_us
 
 
 @dataclass(frozen=True)
@@ -35,12 +58,14 @@ class Measured(Generic[Result]):
     """What a call returned, how long it took, and how much memory it held at most.
 
     ``peak_bytes`` is of the whole process; ``growth_bytes`` is above what it held before the call.
+    ``energy_j`` is of the whole processor meanwhile, None where its counters cannot be read.
     """
 
     result: Result
     seconds: float
     peak_bytes: int
     growth_bytes: int
+    energy_j: float | None = None
 
 
 def median_ms(call: Callable[[], object], *, budget_s: float = 1.0, max_repeats: int = 101) -> float:
@@ -64,17 +89,74 @@ def median_ms(call: Callable[[], object], *, budget_s: float = 1.0, max_repeats:
     return 1_000 * statistics.median(durations)
 
 
-def predict_cost(predict: Callable[[int], object], *, budget_s: float = 2.0) -> PredictCost:
-    """Median time to predict one example and ``MANY`` examples.
+def predict_cost(
+    predict: Callable[[int], object],
+    folder: Path | None = None,
+    row: NDArray[np.float32] | None = None,
+    *,
+    budget_s: float = 0.5,
+) -> PredictCost:
+    """Median time to predict one example and ``MANY`` examples, and of a step of the saved model.
 
     Args:
         predict: called with the number of examples to predict at once.
-        budget_s: seconds for both measurements together.
+        folder: of the saved model, for its streaming step; None leaves that out.
+        row: one row of a sequence, for a model that reads such.
+        budget_s: seconds for all measurements together.
     """
     return PredictCost(
-        single_ms=median_ms(lambda: predict(1), budget_s=budget_s / 2),
-        many_ms=median_ms(lambda: predict(MANY), budget_s=budget_s / 2),
+        single_ms=median_ms(lambda: predict(1), budget_s=budget_s / 3),
+        many_ms=median_ms(lambda: predict(MANY), budget_s=budget_s / 3),
+        step_us=None if folder is None else step_us(folder, row, budget_s=budget_s / 3),
     )
+
+
+def step_us(folder: Path, row: NDArray[np.float32] | None = None, *, budget_s: float = 0.2) -> float | None:
+    """Microseconds of one answer of the saved model, streamed: the median in the quietest of five parts.
+
+    For a classifier, a row comes in and the chance of each class goes out. For a forecaster, whose window
+    holds the row, the forecast of the whole horizon goes out. None for a model that cannot stream, and for
+    one that needs columns known ahead, which a session cannot make up.
+    """
+    try:
+        session = Session.open(folder)
+    except ConfigError:
+        return None
+    if isinstance(session, ForecastSession):
+        key = session.keys()[0]
+        call = partial(session.forecast, key=key)
+    else:
+        assert row is not None
+        call = partial(session.step, row)
+    try:
+        parts = [median_ms(call, budget_s=budget_s / PARTS, max_repeats=401) for _ in range(PARTS)]
+    except DataError:
+        return None
+    return 1_000 * min(parts)
+
+
+def energy_uj() -> dict[Path, int] | None:
+    """Energy counters of the processor packages by their file, or None where none can be read."""
+    found = {}
+    for counter in sorted(COUNTERS.glob("intel-rapl:[0-9]*/energy_uj")):
+        if counter.parent.name.count(":") == 1:  # a package; its parts have two
+            try:
+                found[counter] = int(counter.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                return None
+    return found or None
+
+
+def _joules(before: dict[Path, int] | None, after: dict[Path, int] | None) -> float | None:
+    if before is None or after is None or before.keys() != after.keys():
+        return None
+    used = 0
+    for counter, first in before.items():
+        gone = after[counter] - first
+        if gone < 0:
+            gone += int((counter.parent / "max_energy_range_uj").read_text(encoding="utf-8"))
+        used += gone
+    return used / 1e6
 
 
 def measure(call: Callable[[], Result]) -> Measured[Result]:
@@ -97,6 +179,7 @@ def measure(call: Callable[[], Result]) -> Measured[Result]:
 
     sampler = threading.Thread(target=sample, name="lamina-memory", daemon=True)
     sampler.start()
+    energy = energy_uj()
     started = time.perf_counter()
     try:
         result = call()
@@ -105,7 +188,7 @@ def measure(call: Callable[[], Result]) -> Measured[Result]:
         done.set()
         sampler.join()
     peak = max(peak, int(process.memory_info().rss))
-    return Measured(result, seconds, peak, peak - before)
+    return Measured(result, seconds, peak, peak - before, _joules(energy, energy_uj()))
 
 
 def count_parameters(module: torch.nn.Module) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -12,19 +13,23 @@ from numpy.typing import NDArray
 from lamina.data.series import SeriesTable
 from lamina.data.splits import split_in_time
 from lamina.data.windows import Windows, evaluation_windows
-from lamina.estimators.defaults import window_form
+from lamina.estimators.defaults import training_examples, window_form
 from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.load import load
 from lamina.metrics import METRICS, mase_scale
 from lamina.study.baselines import FORECAST_BASELINES, run_forecast_baseline
-from lamina.study.bench import Array, Job, Run, Trivial
+from lamina.study.bench import SCHEDULE, Array, Job, Run, Trivial
 from lamina.study.checks import CheckResult
-from lamina.study.cost import count_parameters, measure, median_ms
+from lamina.study.cost import PredictCost, predict_cost
+from lamina.study.one_run import train_once
+from lamina.study.row_checks import check_rows, fitted_on_training, windows_apart
+from lamina.study.rows import draw_windows
 from lamina.study.scores import Layout
 from lamina.study.space import Design
 from lamina.study.table_checks import check_table
 from lamina.study.verdict import Data, Figures, Forecast, Metric, Residuals
 from lamina.tasks.forecast import PointMetric, mean_error, window_errors
+from lamina.tasks.forecast_inputs import ForecastInputs
 from lamina.tasks.intervals import interval
 from lamina.training.optim import TrainingConfig
 
@@ -86,29 +91,29 @@ class ForecastBench:
         return evaluation_windows(self._table, self._cuts, part=part, stride=stride, **sizes)
 
     def checks(self) -> list[CheckResult]:
-        return check_table(self._table, self._cuts, horizon=self._horizon)
+        table, cuts = self._table, self._cuts
+        sizes = {"input_size": self._input_size, "horizon": self._horizon}
+        training, padded = training_examples(table, cuts, **sizes)
+        inputs = ForecastInputs.fit(table, cuts, padded=padded)
+        rows = cuts.train_mask(table)
+        return [
+            *check_table(table, cuts, horizon=self._horizon),
+            *check_rows(table, cuts),
+            windows_apart(training, self._validation, self._test),
+            fitted_on_training(inputs.past, table.past, rows),
+            fitted_on_training(inputs.future, table.future, rows),
+        ]
 
     def train(self, job: Job) -> Run:
         model = self._model(job)
-        measured = measure(lambda: model.fit_table(self._table, self._cuts))
-        history = model.history_
-        collapsed = history.outcome == "collapsed"
-        errors = np.zeros(0) if collapsed else model.errors(self._validation)
-        if job.keep is not None and not collapsed:
-            model.save(job.keep)
-        return Run(
-            design=job.design.id,
-            settings=job.settings,
-            seed=job.seed,
-            score=float("nan") if collapsed else mean_error(self._metric, errors),
-            errors=errors,
-            seconds=measured.seconds,
-            parameters=count_parameters(model.network_),
-            peak_mb=measured.growth_bytes / 1e6,
-            history=history.to_dict(),
-            outcome="collapsed" if collapsed else "complete",
-            reason=history.reason,
-            folder=None if collapsed else job.keep,
+        draw = partial(draw_windows, share=job.design.rows, generator=job.draw)
+        return train_once(
+            job,
+            model,
+            lambda callbacks: model.fit_table(self._table, self._cuts, draw=draw, callbacks=callbacks),
+            errors=lambda: model.errors(self._validation),
+            summary=self.summary,
+            higher_is_better=False,
         )
 
     def _model(self, job: Job) -> Forecaster:
@@ -119,6 +124,8 @@ class ForecastBench:
             batch_size=128,
             validations=10,
             patience=6,
+            schedule=SCHEDULE,
+            clip_norm=1.0 if job.design.clip else None,
         )
         return Forecaster(
             horizon=self._horizon,
@@ -172,16 +179,16 @@ class ForecastBench:
     def test_errors(self, folder: Path) -> Array:
         return _forecaster(folder).errors(self._test)
 
-    def predict_ms(self, folder: Path) -> float:
-        model = _forecaster(folder)
-        one = Windows(
-            self._table,
-            self._input_size,
-            self._horizon,
-            self._validation.origins[:1],
-            self._validation.series[:1],
-        )
-        return median_ms(lambda: model.predict_windows(one), budget_s=0.2)
+    def predict_cost(self, folder: Path) -> PredictCost:
+        model, shown = _forecaster(folder), self._validation
+
+        def first(count: int) -> Windows:
+            chosen = np.arange(count) % len(shown)
+            return Windows(
+                self._table, self._input_size, self._horizon, shown.origins[chosen], shown.series[chosen]
+            )
+
+        return predict_cost(lambda n: model.predict_windows(first(n)), folder)
 
     def figures(self, folder: Path) -> Figures:
         model = _forecaster(folder)

@@ -2,30 +2,37 @@
 
 1. Every arm of a question gets the same number of trials over learning rate and dropout, of the same number
    of steps; the settings of its best trial on the validation part are kept.
-2. With those settings each arm is trained anew on fresh seeds, so that its score is not the luck of the
-   search. Arms are compared on the validation part by these runs alone.
-3. While a question is undecided and its share of the budget lasts, seeds are added.
-4. The answer carries over to the next question. The test part is read once, after the last question.
+2. With those settings each arm is trained anew on fresh seeds and bootstrap samples of the training rows, so
+   that its score is not the luck of the search. Arms are compared on the validation part by these runs alone.
+3. An arm that fails to train in many seeds is repaired once, and counted.
+4. While a question is undecided and its share of the budget lasts, seeds are added up to the next look.
+5. The answer carries over to the next question. The test part is read once, after the last question.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from lamina.errors import LaminaError
-from lamina.study.bench import Bench, Job, Run, Settings, Standing, Trivial
+from lamina.study.bench import Bench, Standing
 from lamina.study.budget import Budget, Stage
+from lamina.study.collapse import Collapse, fails_too_often, mark, told
+from lamina.study.constraints import Limits, choose, first_costs, smaller, within_time
 from lamina.study.decide import Decision, decide
+from lamina.study.estimates import of_data, of_overfitting
+from lamina.study.findings import Findings, Listener, Progress
+from lamina.study.pace import Pace, choose_pace
+from lamina.study.questions import ABOUT_DEPTH, CARRIED, ESTIMATES, MAIN, Known, Ladder, arms
+from lamina.study.rounds import LEAST_SEEDS, Rounds
 from lamina.study.scores import Arm
-from lamina.study.sentences import Question
-from lamina.study.space import Design, Ladder, arms
-from lamina.study.trials import FIRST, Trials
+from lamina.study.sequential import MOST_SEEDS, Looks, error_level, plan_looks
+from lamina.study.space import repaired
+from lamina.study.trials import Trials
 from lamina.study.workers import Workers
 
 SHARES = {
@@ -35,73 +42,16 @@ SHARES = {
     "cell": 9.0,
     "attention": 9.0,
     "transformer": 9.0,
-    "finish": 11.0,
+    "finish": 15.0,
+    "depth-parameters": 16.0,
+    "depth-time": 9.0,
+    "residual": 9.0,
+    "transformer-time": 6.0,
+    "clipping": 6.0,
+    "overfitting": 2.0,
+    "data": 16.0,
 }
-PLANS = (
-    (5, 5),
-    (4, 4),
-    (3, 4),
-    (3, 3),
-    (2, 3),
-    (2, 2),
-    (1, 2),
-)  # trials and seeds of each arm, the best first
-ENOUGH_STEPS = 250  # a plan with more trials is taken only where its runs have this many steps
-LEAST_STEPS = 30
-MORE_SEEDS = 2
-MOST_SEEDS = 15
-PROBE_STEPS = (10, 40)  # both have ten validations, so that the difference is of steps alone
-DEEP = 4
-# Arms that a question adds to those already trained, in layers at a winner of two.
-ARM_COSTS = {"direction": (4.0, 3.0), "cell": (2.0,), "attention": (2.3,), "transformer": (3.0,)}
-
-
-class Listener(Protocol):
-    """Hears what the study does; the command line draws it."""
-
-    def stage(self, name: str, detail: str, seconds: float) -> None:
-        """A stage begins, with its share of the budget."""
-
-    def advance(self, done: int, total: int) -> None:
-        """Runs finished of those planned in this stage."""
-
-    def answer(self, question: str, sentence: str) -> None:
-        """A question is answered, or is left open."""
-
-
-class Silent:
-    """A listener that does nothing."""
-
-    def stage(self, name: str, detail: str, seconds: float) -> None:
-        del name, detail, seconds
-
-    def advance(self, done: int, total: int) -> None:
-        del done, total
-
-    def answer(self, question: str, sentence: str) -> None:
-        del question, sentence
-
-
-@dataclass(frozen=True)
-class Pace:
-    """What each arm gets."""
-
-    trials: int
-    seeds: int
-    max_steps: int
-
-
-@dataclass
-class Findings:
-    """What is known so far; complete once every question was asked."""
-
-    standings: dict[str, Standing] = field(default_factory=dict)
-    decisions: dict[str, Decision] = field(default_factory=dict)
-    compared: dict[str, dict[str, Design]] = field(default_factory=dict)
-    unanswered: dict[str, str] = field(default_factory=dict)
-    trivial: list[Trivial] = field(default_factory=list)
-    winner: Design | None = None
-    pace: Pace | None = None
+NO_LIMITS = Limits()
 
 
 class Climb:
@@ -113,10 +63,12 @@ class Climb:
         budget: the clock, with ``SHARES`` of the stages that will be begun.
         workers: where runs happen.
         questions: in order.
+        further: questions for which no time is planned; asked, in order, with what the others leave.
         depths: rungs of the depth question.
         seed: of the study.
         rope: relative difference below which two arms are practically equal.
         listener: hears of progress.
+        limits: what the recommended network may cost.
         pace: of an earlier sitting, so that a resumed study goes on as it began.
 
     Attributes:
@@ -135,181 +87,255 @@ class Climb:
         seed: int,
         rope: float,
         listener: Listener,
+        further: tuple[Ladder, ...] = (),
+        limits: Limits = NO_LIMITS,
         pace: Pace | None = None,
     ) -> None:
         self._bench, self._trials, self._budget, self._listener = bench, trials, budget, listener
         self._workers = workers
-        self._questions, self._depths, self._seed, self._rope = questions, depths, seed, rope
+        self._questions, self._further = questions, further
+        self._depths, self._seed, self._rope = depths, seed, rope
         self._higher = bench.metric.direction == "higher"
+        self._progress = Progress(listener)
+        self._cleared: set[str] = set()
+        self._limits = limits
         self.findings = Findings(winner=bench.base, pace=pace)
 
     def run(self) -> None:
-        """Try the trivial methods, then ask every question."""
+        """Try the methods to beat, ask every question, and train the winner on all training rows."""
         stage = self._budget.begin("baselines")
         self._listener.stage("baselines", "", stage.seconds)
-        self.findings.trivial = self._bench.trivial(stage.seconds, self._seed)
-        if self.findings.pace is None:
-            self.findings.pace = self._choose_pace()
-        for question in self._questions:
-            self._ask(question)
-
-    def _choose_pace(self) -> Pace:
-        """The best plan whose runs have enough steps, from the measured cost of a run and of a step."""
-        self._probe(self._bench.base)  # the first runs also load and compile; they are not counted
-        fixed, step = self._probe(self._bench.base)
-        _, deep_step = self._probe(replace(self._bench.base, layers=DEEP))
-        layer = max(0.0, (deep_step - step) / (DEEP - 1))
-        planned = self._planned_layers()
-        seconds = 0.9 * self._workers.count * self._budget.left_s * (1 - SHARES["finish"] / 100)
-        for trials, seeds in PLANS:
-            per_arm = seconds / (trials + seeds) - fixed * len(planned)
-            steps = int(per_arm / sum(step + layer * (layers - 1) for layers in planned))
-            if steps >= ENOUGH_STEPS:
-                break
-        return Pace(trials, seeds, min(max(steps, LEAST_STEPS), self._bench.most_steps))
-
-    def _planned_layers(self) -> list[float]:
-        """Cost of every arm that will be trained, in layers; later questions are priced at two layers."""
-        planned = [float(depth) for depth in self._depths] if "depth" in self._questions else [1.0]
-        for question in self._questions:
-            planned += ARM_COSTS.get(question, ())
-        return planned
-
-    def _probe(self, design: Design) -> tuple[float, float]:
-        """Seconds of a run that do not depend on its steps, and seconds of a step."""
-        short, long = (
-            self._workers.train(
-                Job(
-                    design,
-                    Settings(**FIRST),
-                    seed=self._seed,
-                    max_steps=steps,
-                    max_seconds=max(1.0, self._budget.left_s / 8),
-                )
-            ).seconds
-            for steps in PROBE_STEPS
+        findings = self.findings
+        findings.trivial = self._bench.trivial(stage.seconds, self._seed)
+        if findings.pace is None:
+            findings.pace = choose_pace(
+                self._bench,
+                self._workers,
+                self._budget,
+                questions=self._questions,
+                depths=self._depths,
+                seed=self._seed,
+                kept_share=SHARES["finish"] / 100,
+            )
+        rounds = Rounds(
+            self._trials,
+            self._workers,
+            self._budget,
+            findings.pace,
+            self._seed,
+            self._higher,
+            self._progress.advance,
+            findings.standings,
         )
-        step = max(1e-4, (long - short) / (PROBE_STEPS[1] - PROBE_STEPS[0]))
-        return max(0.0, short - step * PROBE_STEPS[0]), step
+        for question in self._questions:
+            self._ask(question, rounds)
+        self._budget.add({str(question): SHARES[question] for question in self._further})
+        for question in self._further:
+            self._ask(question, rounds)
+        if self._limits.given:
+            self._keep_limits(rounds)
+        self._train_final(rounds)
 
-    def _ask(self, question: Ladder) -> None:
-        findings, pace = self.findings, self.findings.pace
+    def _ask(self, question: Ladder, rounds: Rounds) -> None:
+        findings = self.findings
         assert findings.winner is not None
-        assert pace is not None
-        designs = arms(question, findings.winner, depths=self._depths)
         stage = self._budget.begin(question)
+        known = Known(findings.winner, self._bench.base, self._depths, rounds.cost)
+        designs = arms(question, known)
+        findings.compared[question] = designs
+        if not designs:
+            self._leave_open(question, "it is about recurrent layers, and a Transformer was chosen")
+            return
+        standings = {name: rounds.standing(design) for name, design in designs.items()}
+        pace = rounds.pace
         detail = (
             f"{' '.join(designs)} · {pace.trials} {'trial' if pace.trials == 1 else 'trials'} and "
             f"{pace.seeds} seeds each, {pace.max_steps} steps"
         )
         self._listener.stage(question, detail, stage.seconds)
-        standings = {name: self._standing(design) for name, design in designs.items()}
-        findings.compared[question] = designs
-        total = sum(
-            max(0, pace.trials - len(s.search)) + max(0, pace.seeds - len(s.repeats))
-            for s in standings.values()
-        )
-        if self._least_s(standings) > max(1.5 * stage.left_s, 1.0):
-            self._leave_open(question, "the budget ended before it")
+        least = rounds.least_s(list(standings.values()))
+        if least > max(1.5 * stage.left_s, 1.0):
+            spare = f"{stage.left_s:.0f} s of the budget are left for it"
+            self._leave_open(question, f"it needs about {least:.0f} s, and {spare}")
             return
-        done = 0
-        # A round is for all arms or for none, so that every arm gets the same.
-        for number in range(pace.trials):
-            waiting = [s for s in standings.values() if number >= len(s.search)]
-            if number > 0 and self._expected_s(waiting) > stage.left_s:
-                break
-            for _ in self._workers.each([partial(self._search, s, number) for s in waiting]):
-                self._listener.advance(done := done + 1, total)
-        for number in range(pace.seeds):
-            waiting = [s for s in standings.values() if number >= len(s.repeats)]
-            if number > 1 and self._expected_s(waiting) > stage.left_s:
-                break
-            for _ in self._workers.each([partial(self._repeat, s) for s in waiting]):
-                self._listener.advance(done := done + 1, total)
-        self._decide(question, standings, stage)
+        self._progress.begin(rounds.missing(standings.values()))
+        rounds.first(list(standings.values()), stage)
+        if question in ESTIMATES:
+            self._estimate(question, standings)
+        else:
+            self._decide(question, self._repaired(question, standings, stage, rounds), stage, rounds)
 
-    def _standing(self, design: Design) -> Standing:
-        return self.findings.standings.setdefault(design.id, Standing(design))
-
-    def _expected_s(self, standings: list[Standing]) -> float:
-        """Seconds of one more run of each, from those it had."""
-        spent = [[run.seconds for run in (*s.search, *s.repeats)] for s in standings]
-        return sum(float(np.mean(seconds)) for seconds in spent if seconds) / self._workers.count
-
-    def _least_s(self, standings: dict[str, Standing]) -> float:
-        """Seconds of one trial and two seeds of every new arm, at the mean cost of all runs so far."""
-        known = [run.seconds for s in self.findings.standings.values() for run in (*s.search, *s.repeats)]
-        new = sum(not standing.search for standing in standings.values())
-        return 3 * new * float(np.mean(known)) / self._workers.count if known else 0.0
-
-    def _leave_open(self, question: str, reason: str) -> None:
+    def _leave_open(self, question: Ladder, reason: str) -> None:
         self.findings.unanswered[question] = reason
         self._listener.answer(question, f"Not answered: {reason}.")
 
-    def _guard_s(self) -> float:
-        """No single run may eat more than a third of what is left."""
-        return max(1.0, self._budget.left_s / 3)
+    def _repaired(
+        self, question: Ladder, standings: dict[str, Standing], stage: Stage, rounds: Rounds
+    ) -> dict[str, Standing]:
+        """The standings, with arms that failed too often replaced by what makes them train."""
+        self._mark(standings)
+        judged, collapses = dict(standings), []
+        for name, standing in standings.items():
+            failed = len(standing.repeats) - len(standing.trained)
+            if not failed:
+                continue
+            found = Collapse(name, standing.design.id, failed, len(standing.repeats))
+            design = repaired(standing.design) if fails_too_often(standing) else None
+            other = None if design is None else rounds.standing(design)
+            if other is not None and rounds.least_s([other]) <= stage.left_s:
+                self._progress.total += rounds.missing([other])
+                rounds.first([other], stage)
+                self._mark({**judged, name: other})
+                if len(other.trained) >= min(LEAST_SEEDS, len(standing.trained) + 1):
+                    judged[name] = other
+                    tried = len(other.repeats)
+                    found = replace(
+                        found,
+                        repaired=other.design.id,
+                        repaired_failed=tried - len(other.trained),
+                        repaired_seeds=tried,
+                    )
+            collapses.append(found)
+        self.findings.collapses[question] = tuple(collapses)
+        self.findings.compared[question] = {name: standing.design for name, standing in judged.items()}
+        return judged
 
-    def _search(self, standing: Standing, number: int) -> None:
-        def train(settings: Settings) -> Run:
-            return self._train(standing.design, settings, seed=self._seed + number)
+    def _mark(self, standings: dict[str, Standing]) -> None:
+        sound = [method for method in self.findings.trivial if not method.failed]
+        mark(standings.values(), next(iter(sound), None), higher_is_better=self._higher)
 
-        standing.search.append(self._trials.search(standing.design, number, train))
-
-    def _repeat(self, standing: Standing) -> None:
-        settings = standing.settings(higher_is_better=self._higher)
-        seed = self._seed + 1000 + len(standing.repeats)  # fresh: no trial of a search has it
-
-        def train(folder: Path) -> Run:
-            return self._train(standing.design, settings, seed=seed, keep=folder)
-
-        standing.repeats.append(self._trials.repeat(standing.design, seed, train))
-
-    def _train(self, design: Design, settings: Settings, *, seed: int, keep: Path | None = None) -> Run:
-        assert self.findings.pace is not None
-        return self._workers.train(
-            Job(
-                design,
-                settings,
-                seed=seed,
-                max_steps=self.findings.pace.max_steps,
-                max_seconds=self._guard_s(),
-                keep=keep,
-            )
-        )
-
-    def _decide(self, question: Ladder, standings: dict[str, Standing], stage: Stage) -> None:
-        findings = self.findings
-        decision = self._decision(question, standings)
-        while decision is not None and decision.status == "undecided" and (pair := self._open_pair(decision)):
-            contested = [standings[name] for name in pair]
-            cost = self._expected_s(contested) * MORE_SEEDS
-            if cost > stage.left_s or len(contested[0].repeats) + MORE_SEEDS > MOST_SEEDS:
+    def _decide(self, question: Ladder, standings: dict[str, Standing], stage: Stage, rounds: Rounds) -> None:
+        """Look, and add seeds up to the next look, until the question is settled or its time has ended."""
+        looks, level = self._looks(standings, stage, rounds), self._level(question)
+        decision = self._decision(question, standings, looks, level)
+        while decision is not None and (seeds := decision.next_seeds) is not None:
+            contested = [standings[name] for name in decision.contested]
+            if rounds.up_to_s(contested, seeds) > stage.left_s:
+                decision = self._decision(question, standings, looks, level, last=True)
                 break
-            for _ in range(MORE_SEEDS):
-                list(self._workers.each([partial(self._repeat, standing) for standing in contested]))
-            decision = self._decision(question, standings)
+            rounds.up_to(contested, seeds)
+            self._mark(standings)
+            decision = self._decision(question, standings, looks, level)
         if decision is None:
             self._leave_open(question, "fewer than two of the designs trained")
             return
+        if decision.cleared:
+            self._cleared.add(question)
+        findings = self.findings
+        decision = replace(decision, sentence=self._told(question, decision, rounds))
         findings.decisions[question] = decision
-        findings.winner = findings.compared[question][decision.answer]
+        designs = findings.compared[question]
+        # Of a question outside the main ones only a proven gain shapes the recommended model.
+        if question in MAIN or (
+            question in CARRIED and decision.status == "decided" and findings.winner in designs.values()
+        ):
+            findings.winner = designs[decision.answer]
         self._listener.answer(question, decision.sentence)
 
-    def _open_pair(self, decision: Decision) -> tuple[str, str] | None:
-        """The two arms more seeds might tell apart, or None where seeds cannot."""
-        pairs = [(c.a, c.b) for c in decision.comparisons if {c.a, c.b} == {decision.answer, decision.rival}]
-        open_ones = [c for c in decision.comparisons if (c.a, c.b) in pairs and c.more_seeds]
-        return pairs[0] if open_ones else None
+    def _looks(self, standings: dict[str, Standing], stage: Stage, rounds: Rounds) -> Looks:
+        """Looks up to as many seeds as the rest of the time gives to two arms; no score has a part in it."""
+        first = min(len(standing.repeats) for standing in standings.values())
+        pair_s = 2 * rounds.expected_s(list(standings.values())) / len(standings)
+        more = int(stage.left_s / pair_s) if pair_s > 0 else MOST_SEEDS
+        return plan_looks(max(1, first), most=max(first, min(first + more, MOST_SEEDS)))
 
-    def _decision(self, question: Question, standings: dict[str, Standing]) -> Decision | None:
+    def _level(self, question: Ladder) -> float:
+        """Error that the question may spend; the main questions and the further ones are two families."""
+        family = [name for name in self._questions if name not in ESTIMATES]
+        if question in self._further:
+            family = [name for name in self._further if name not in ESTIMATES]
+        return error_level(question, family, self._cleared)
+
+    def _decision(
+        self,
+        question: Ladder,
+        standings: dict[str, Standing],
+        looks: Looks,
+        level: float,
+        *,
+        last: bool = False,
+    ) -> Decision | None:
+        assert question != "overfitting"
+        assert question != "data"
+        repairs = {one.arm for one in self.findings.collapses.get(question, ())}
         candidates = [self.arm(name, standing) for name, standing in standings.items()]
         try:
             return decide(
-                question, candidates, self._bench.layout, higher_is_better=self._higher, rope=self._rope
+                question,
+                [replace(arm, collapsed=0) if arm.name in repairs else arm for arm in candidates],
+                self._bench.layout,
+                higher_is_better=self._higher,
+                rope=self._rope,
+                looks=looks,
+                level=level,
+                last=last,
             )
         except LaminaError:
             return None  # fewer than two arms trained; told as unanswered
+
+    def _told(self, question: Ladder, decision: Decision, rounds: Rounds) -> str:
+        """The decision's sentence, with what it is measured at and what failed to train."""
+        designs = list(self.findings.compared[question].values())
+        collapses = self.findings.collapses.get(question, ())
+        words = decision.sentence
+        if question == "depth-parameters":
+            units = _listed([str(d.hidden) for d in designs])
+            words = f"At equal parameters ({units} units a layer): {words}"
+        if question == "depth-time":
+            shares = _listed([f"{d.steps:.2f}" for d in designs])
+            words = f"At equal training time ({shares} of the steps): {words}"
+        if question == "clipping":
+            clipped = rounds.standing(designs[-1]).trained
+            rate = float(np.mean([run.history["clip_rate"] for run in clipped])) if clipped else math.nan
+            words += f" The gradient was clipped in {100 * rate:.0f} % of the steps."
+        return words + told(collapses, about_depth=question in ABOUT_DEPTH)
+
+    def _estimate(self, question: Ladder, standings: dict[str, Standing]) -> None:
+        self._mark(standings)
+        if question == "overfitting":
+            found = of_overfitting({name: standing.trained for name, standing in standings.items()})
+        else:
+            found = of_data(
+                list(standings.values()), self._bench.layout, higher_is_better=self._higher, rope=self._rope
+            )
+        if found is None:
+            self._leave_open(question, "too few runs trained")
+            return
+        self.findings.estimates[question] = found
+        self._listener.answer(question, found.sentence)
+
+    def _keep_limits(self, rounds: Rounds) -> None:
+        """Train smaller networks for the limits; the best that keeps them is the winner."""
+        findings, limits = self.findings, self._limits
+        assert findings.winner is not None
+        stage = self._budget.begin("limits")
+        self._listener.stage("limits", "smaller networks", stage.seconds)
+        probe = partial(first_costs, self._bench, limits=limits, seed=self._seed)
+        tried = [within_time(design, limits, rounds) for design in smaller(findings.winner, limits, probe)]
+        standings = [rounds.standing(design) for design in tried]
+        self._progress.begin(rounds.missing(standings))
+        rounds.first(standings, stage)
+        known = [s for s in findings.standings.values() if s.trained and s.design.rows == 1]
+        if not known:
+            return
+        self._mark({standing.design.id: standing for standing in known})
+        findings.fit = choose(self._bench, [standing for standing in known if standing.trained], limits)
+        findings.winner = findings.fit.chosen or findings.winner
+        self._listener.answer("limits", findings.fit.sentence)
+
+    def _train_final(self, rounds: Rounds) -> None:
+        """The winner on the training rows themselves, as many fresh seeds as an arm gets first."""
+        winner = self.findings.winner
+        if winner is None or not rounds.standing(winner).trained:
+            return
+        self.findings.final = replace(winner, full=True)
+        standing = rounds.standing(self.findings.final)
+        left_s, run_s = self._budget.left_s, rounds.expected_s([rounds.standing(winner)])
+        paid_for = int(left_s / 2 / run_s) if run_s > 0 else rounds.pace.seeds
+        seeds = min(rounds.pace.seeds, max(LEAST_SEEDS, paid_for))
+        self._progress.begin(seeds)
+        self._listener.stage("final", f"{winner.label} on all training rows, {seeds} seeds", left_s / 2)
+        rounds.up_to([standing], seeds)
 
     def arm(self, name: str, standing: Standing) -> Arm:
         """A standing as the statistics take it."""
@@ -323,20 +349,19 @@ class Climb:
         )
 
     def judge_trivial(self) -> Decision | None:
-        """Whether the winner beats the trivial methods.
+        """Whether the winner, on all training rows, beats the trivial methods.
 
         Where nothing beats the simplest of them, that is the answer; else it is the winner against the best.
         """
         findings = self.findings
-        assert findings.winner is not None
-        standing = findings.standings.get(findings.winner.id)
+        standing = findings.standings.get(findings.final.id) if findings.final else None
         sound = [t for t in findings.trivial if not t.failed and np.isfinite(t.validation).mean() > 0.5]
         if standing is None or not standing.trained or not sound:
             return None
-        best = self.arm(findings.winner.label, standing)
+        best = self.arm(standing.design.searched.label, standing)
         methods = [Arm(t.id, t.validation[None], deterministic=True, train_s=t.train_s) for t in sound]
 
-        def judged(candidates: list[Arm]) -> Decision:
+        def judged(candidates: Sequence[Arm]) -> Decision:
             return decide(
                 "trivial", candidates, self._bench.layout, higher_is_better=self._higher, rope=self._rope
             )
@@ -348,3 +373,7 @@ class Climb:
             return judged([simplest, best])
         against_simplest = judged([simplest, strongest, best])
         return against_simplest if against_simplest.answer == simplest.name else judged([strongest, best])
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import platform
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +15,27 @@ from pydantic import JsonValue
 
 from lamina.estimators.saving import versions
 from lamina.ops.scan import explain
-from lamina.study.bench import Array, Bench, Standing, Trivial
+from lamina.study.bench import Array, Bench, Run, Standing, Trivial
 from lamina.study.checks import CheckResult
+from lamina.study.collapse import Collapse as Failures
 from lamina.study.comparison import compare
+from lamina.study.constraints import Fit
+from lamina.study.cost import PredictCost, energy_uj
 from lamina.study.decide import Decision
-from lamina.study.ladder import Findings
+from lamina.study.estimates import Estimate
+from lamina.study.findings import Findings
 from lamina.study.scores import Arm
+from lamina.study.sentences import OF_DEPTH
 from lamina.study.space import Design
 from lamina.study.verdict import (
     Baseline,
     Candidate,
     Check,
+    Collapse,
     Curve,
     Environment,
+    Gap,
+    LearningCurve,
     Score,
     Verdict,
 )
@@ -39,6 +49,7 @@ def environment() -> Environment:
         versions={**versions(), "python": platform.python_version()},
         cpu=_processor(),
         threads=torch.get_num_threads(),
+        energy="processor package counters" if energy_uj() else "not readable here",
         backend=explain().backend.name,
     )
 
@@ -65,6 +76,7 @@ def candidate(bench: Bench, standing: Standing, test: TestErrors) -> Candidate:
             Score(seed=run.seed, validation=run.score, test=None if value is None else bench.summary(value))
         )
     folders = [run.folder for run in trained if run.folder is not None]
+    costs: PredictCost | None = bench.predict_cost(folders[0]) if folders else None
     first = trained[0].history if trained else {}
     return Candidate(
         id=design.id,
@@ -73,7 +85,10 @@ def candidate(bench: Bench, standing: Standing, test: TestErrors) -> Candidate:
         parameters=shown[0].parameters,
         scores=tuple(scores),
         train_s=float(np.mean([run.seconds for run in trained])) if trained else None,
-        predict_ms=bench.predict_ms(folders[0]) if folders else None,
+        predict_ms=costs.single_ms if costs else None,
+        predict_256_ms=costs.many_ms if costs else None,
+        step_us=costs.step_us if costs else None,
+        train_j=_mean_energy(trained),
         peak_mb=max((run.peak_mb for run in shown), default=None),
         outcome="complete" if trained else "collapsed",
         reason=None if len(trained) == len(shown) else "; ".join({r.reason for r in shown if r.reason}),
@@ -89,6 +104,12 @@ def candidate(bench: Bench, standing: Standing, test: TestErrors) -> Candidate:
         gradient_norms={layer: tuple(values) for layer, values in first.get("gradient_norms", {}).items()},
         clip_rate=float(np.mean([run.history["clip_rate"] for run in trained])) if trained else None,
     )
+
+
+def _mean_energy(runs: Sequence[Run]) -> float | None:
+    """Joules of a run on average; None where the processor's counters could not be read."""
+    known = [run.energy_j for run in runs if run.energy_j is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _config(standing: Standing, *, higher_is_better: bool) -> dict[str, JsonValue]:
@@ -114,10 +135,15 @@ def baseline(bench: Bench, method: Trivial, test: TestErrors) -> Baseline:
     )
 
 
-def check(result: CheckResult) -> Check:
-    """One check's entry."""
-    evidence = ", ".join(f"{name} {_plain(value)}" for name, value in result.evidence.items())
-    return Check(code=result.code, outcome=result.outcome, evidence=evidence, sentence=result.sentence)
+def check(result: CheckResult, allow: Sequence[str]) -> Check:
+    """One check's entry; a finding whose code is among ``allow`` is marked."""
+    return Check(
+        code=result.code,
+        outcome=result.outcome,
+        evidence=", ".join(f"{name} {_plain(value)}" for name, value in result.evidence.items()),
+        sentence=result.sentence,
+        allowed=result.outcome != "pass" and result.code in allow,
+    )
 
 
 def _plain(value: float | int | str) -> str:
@@ -125,7 +151,13 @@ def _plain(value: float | int | str) -> str:
 
 
 def verdict(
-    bench: Bench, decision: Decision, ids: dict[str, str], test: TestErrors, methods: set[str]
+    bench: Bench,
+    decision: Decision,
+    ids: dict[str, str],
+    test: TestErrors,
+    methods: set[str],
+    *,
+    collapses: Sequence[Failures] = (),
 ) -> Verdict:
     """One question's entry.
 
@@ -133,8 +165,9 @@ def verdict(
         ids: id of the candidate or trivial method behind each name in the decision.
         test: scores by id, empty where the test part was not read.
         methods: ids of the trivial methods.
+        collapses: arms that failed to train.
     """
-    answer: str | int = int(decision.answer) if decision.question == "depth" else decision.answer
+    answer: str | int = int(decision.answer) if decision.question in OF_DEPTH else decision.answer
     settled = decision.status != "undecided"
     effect, interval = _on_test(bench, decision, ids, test, methods)
     return Verdict(
@@ -154,6 +187,52 @@ def verdict(
         test_interval=interval,
         arms=tuple(ids.values()),
         chosen=ids.get(decision.answer) if settled else None,
+        collapses=tuple(Collapse(**asdict(one)) for one in collapses),
+    )
+
+
+def limited(fit: Fit, known: set[str]) -> Verdict:
+    """The entry of what limits on cost leave: a choice among measured means, not a test."""
+    return Verdict(
+        id="limits",
+        answer=fit.chosen.label if fit.chosen else None,
+        status="decided" if fit.chosen else "undecided",
+        sentence=fit.sentence,
+        effect=-fit.price if fit.chosen else None,
+        test="means on the validation rows",
+        would_change=None if fit.chosen else "larger limits, or more time for smaller networks",
+        arms=tuple(name for name in fit.costs if name in known),
+        chosen=fit.chosen.id if fit.chosen else None,
+    )
+
+
+def estimated(question: str, estimate: Estimate, designs: dict[str, Design], known: set[str]) -> Verdict:
+    """The entry of a question that measures a curve and chooses nothing."""
+    return Verdict(
+        id=question,
+        answer=estimate.answer if estimate.status != "undecided" else None,
+        status=estimate.status,
+        sentence=estimate.sentence,
+        effect=estimate.effect,
+        interval=estimate.interval,
+        n=estimate.n,
+        test=estimate.test,
+        p=estimate.p,
+        correction="none",
+        arms=tuple(design.id for design in designs.values() if design.id in known),
+        curves=tuple(
+            LearningCurve(
+                label=curve.label,
+                shares=curve.shares,
+                scores=curve.means,
+                law=curve.law,
+                gain=curve.gain,
+                interval=curve.interval,
+                overtakes=curve.overtakes,
+            )
+            for curve in estimate.curves
+        ),
+        gaps=tuple(Gap(**asdict(gap)) for gap in estimate.gaps),
     )
 
 
@@ -189,6 +268,12 @@ def unanswered(question: str, reason: str, designs: dict[str, Design], known: se
 
 
 def winner_of(findings: Findings) -> Standing | None:
-    """The standing of the design that the questions have chosen, where one of its seeds trained."""
-    standing = findings.standings.get(findings.winner.id) if findings.winner else None
-    return standing if standing is not None and standing.trained else None
+    """The standing of the design that the questions have chosen, where one of its seeds trained.
+
+    On all training rows, where it trained there.
+    """
+    for design in (findings.final, findings.winner):
+        standing = findings.standings.get(design.id) if design else None
+        if standing is not None and standing.trained:
+            return standing
+    return None

@@ -14,18 +14,23 @@ from lamina.study.after_checks import check_findings, earlier_readings
 from lamina.study.bench import Bench
 from lamina.study.budget import Budget
 from lamina.study.checks import CheckResult, require_passed
-from lamina.study.ladder import SHARES, Climb, Findings, Listener, Pace, Silent
+from lamina.study.constraints import SHARE, Limits, kept
+from lamina.study.findings import Findings, Listener, Silent
+from lamina.study.ladder import NO_LIMITS, SHARES, Climb
+from lamina.study.pace import Pace
+from lamina.study.questions import Ladder
 from lamina.study.record import (
     TestErrors,
     baseline,
     candidate,
     check,
     environment,
+    estimated,
+    limited,
     unanswered,
     verdict,
     winner_of,
 )
-from lamina.study.space import Ladder
 from lamina.study.trials import Trials
 from lamina.study.verdict import Best, Data, Environment, Figures, Settings, StudyRecord, Verdict
 from lamina.study.verdict import Budget as BudgetRecord
@@ -160,6 +165,8 @@ def run_study(
     listener: StudyListener,
     resume: bool,
     command: str,
+    further: tuple[Ladder, ...] = (),
+    limits: Limits = NO_LIMITS,
     checks: tuple[CheckResult, ...] = (),
     allow: tuple[str, ...] = (),
     facts: tuple[str, ...] = (),
@@ -171,6 +178,9 @@ def run_study(
     Ctrl-C ends it; what is known by then is written, with no score of the test part.
 
     Args:
+        questions: asked in order, each with its share of the budget.
+        further: asked in order with the time that the others leave.
+        limits: what the recommended network may cost.
         checks: findings from before the bench was made.
         allow: codes of checks that are told but do not end the study.
         facts: of the data, for the listener's opening.
@@ -190,9 +200,11 @@ def run_study(
         "horizon": bench.data.horizon,
         "metric": bench.metric.name,
         "questions": list(questions),
+        "further": list(further),
         "depths": list(depths),
         "seed": seed,
         "rope": rope,
+        "limits": limits.given,
     }
     state = State(folder, plan, resume=resume)
     if resume and (finished := _finished(folder, budget_s)) is not None:
@@ -200,6 +212,8 @@ def run_study(
     here = environment()
     listener.opening(Opening(bench.data, facts, here, budget_s))
     shares = {name: SHARES[name] for name in ("baselines", *questions, "finish")}
+    if limits.given:
+        shares["limits"] = SHARE
     reading_s = 0.0 if began is None else time.monotonic() - began
     budget = Budget(budget_s, used_before_s=min(state.used_s, 0.8 * budget_s) + reading_s, shares=shares)
     state.write(state.used_s, state.pace)
@@ -211,9 +225,11 @@ def run_study(
         budget,
         pool,
         questions=questions,
+        further=further,
         depths=depths,
         seed=seed,
         rope=rope,
+        limits=limits,
         listener=keeper,
         pace=state.pace,
     )
@@ -228,7 +244,7 @@ def run_study(
     candidates = tuple(
         candidate(bench, standing, shown.test)
         for standing in climb.findings.standings.values()
-        if standing.repeats or standing.search
+        if (standing.repeats or standing.search) and standing.design.rows == 1
     )
     record = StudyRecord(
         schema=1,
@@ -237,14 +253,25 @@ def run_study(
         data=bench.data,
         environment=here,
         budget=BudgetRecord(asked_s=budget_s, used_s=budget.used_s),
-        settings=Settings(seed=seed, questions=questions, allow=allow, command=command),
+        settings=Settings(
+            seed=seed,
+            questions=(*questions, *further),
+            rope=rope,
+            limits=limits.given,
+            allow=allow,
+            command=command,
+        ),
         questions=_questions(bench, climb, shown.test, {entry.id for entry in candidates}),
         candidates=candidates,
         baselines=tuple(baseline(bench, method, shown.test) for method in climb.findings.trivial),
         best=shown.best,
         figures=shown.figures,
     )
-    results = [*before, *check_findings(record), *_own_checks(climb.findings, finished=ending is not None)]
+    after = check_findings(record, streams=limits.latency_us is not None)
+    if limits.given and record.best is not None:
+        saved = {"params": float(_parameters(record)), **_measured(bench, folder / BEST, limits)}
+        after.append(kept(limits, climb.findings.fit, saved))
+    results = [*before, *after, *_own_checks(climb.findings, finished=ending is not None)]
     record = record.model_copy(update={"checks": tuple(check(result, allow) for result in results)})
     record.save(folder / RECORD)
     state.write(budget.used_s, climb.findings.pace)
@@ -282,6 +309,7 @@ def _finish(bench: Bench, findings: Findings, folder: Path, budget: Budget, list
     test: TestErrors = {
         design_id: [bench.test_errors(run.folder) for run in standing.trained if run.folder]
         for design_id, standing in findings.standings.items()
+        if standing.design.rows == 1
     }
     for method in findings.trivial:
         if not method.failed:
@@ -303,19 +331,35 @@ def _questions(bench: Bench, climb: Climb, test: TestErrors, known: set[str]) ->
     methods = {method.id for method in findings.trivial}
     verdicts = []
     for question, designs in findings.compared.items():
-        decision = findings.decisions.get(question)
-        if decision is None:
+        decision, estimate = findings.decisions.get(question), findings.estimates.get(question)
+        if estimate is not None:
+            verdicts.append(estimated(question, estimate, designs, known))
+        elif decision is None:
             reason = findings.unanswered.get(question, "the study was interrupted")
             verdicts.append(unanswered(question, reason, designs, known))
         else:
             ids = {name: design.id for name, design in designs.items() if design.id in known}
-            verdicts.append(verdict(bench, decision, ids, test, methods))
+            collapses = findings.collapses.get(question, ())
+            verdicts.append(verdict(bench, decision, ids, test, methods, collapses=collapses))
     trivial = climb.judge_trivial()
-    if trivial is not None and findings.winner is not None:
+    if trivial is not None and findings.final is not None:
         ids = {method.id: method.id for method in findings.trivial}
-        ids[findings.winner.label] = findings.winner.id
+        ids[findings.final.searched.label] = findings.final.id
         verdicts.append(verdict(bench, trivial, ids, test, methods))
+    if findings.fit is not None:
+        verdicts.append(limited(findings.fit, known))
     return tuple(verdicts)
+
+
+def _parameters(record: StudyRecord) -> int:
+    assert record.best is not None
+    (best,) = (entry for entry in record.candidates if entry.id == record.best.candidate)
+    return best.parameters or 0
+
+
+def _measured(bench: Bench, model: Path, limits: Limits) -> dict[str, float]:
+    """The saved model's own latency, where it is limited."""
+    return {} if limits.latency_us is None else {"latency_us": bench.predict_cost(model).latency_us}
 
 
 def _own_checks(findings: Findings, *, finished: bool) -> list[CheckResult]:

@@ -1,40 +1,74 @@
-"""What is compared: designs, and the arms of each question."""
+"""What is compared: designs, and their forms at equal parameters and at equal time."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import repeat
-from typing import Literal, get_args
+from typing import Literal
 
-from lamina.errors import ConfigError, did_you_mean
 from lamina.nn.stack import StackConfig
-from lamina.nn.transformer import TransformerConfig
+from lamina.nn.transformer import TransformerConfig, parameter_count
 from lamina.tasks.base import BodyConfig
 
-Ladder = Literal["depth", "direction", "cell", "attention", "transformer"]
 Direction = Literal["forward", "both", "both-forward"]
 BOTH: Literal["both"] = "both"
-QUESTIONS: tuple[Ladder, ...] = get_args(Ladder)
+HIDDEN = 64
+MOST_STEPS_SHARE = 4.0  # a design that is cheaper trains for at most so many times the study's steps
+
+Cost = Callable[["Design"], float]
+"""Measured seconds of one run of a design, per step of the study."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """One architecture; everything that is not a field is equal for all designs of a study."""
+    """One architecture and how it is trained; what is not a field is equal for all designs of a study.
+
+    Attributes:
+        residual: add each layer's input to its output, from the second layer on.
+        norm: normalise what each layer from the second on reads, and the output of the stack.
+        clip: clip the gradient's norm at 1.
+        careful: search with learning rates a third as large; for a design that failed to train.
+        steps: training steps as a share of the study's.
+        rows: share of the training rows that is used.
+        full: train on these rows themselves, not on bootstrap samples of them.
+    """
 
     layers: int = 1
     direction: Direction = "forward"
     cell: str = "lstm"
     attention: bool = False
     transformer: bool = False
-    hidden: int = 64
+    hidden: int = HIDDEN
+    residual: bool = False
+    norm: bool = False
+    clip: bool = True
+    careful: bool = False
+    steps: float = 1.0
+    rows: float = 1.0
+    full: bool = False
 
     @property
     def id(self) -> str:
         """Unique within a study, and fit to name a file."""
-        if self.transformer:
-            return f"transformer-{self.layers}"
-        ending = "-attention" if self.attention else ""
-        return f"{self.cell}-{self.layers}-{self.direction}{ending}"
+        name = (
+            f"transformer-{self.layers}"
+            if self.transformer
+            else f"{self.cell}-{self.layers}-{self.direction}"
+        )
+        marks = {
+            "attention": self.attention,
+            "residual": self.residual,
+            "norm": self.norm,
+            "careful": self.careful,
+            "unclipped": not self.clip,
+            f"{self.hidden}units": self.hidden != HIDDEN,
+            f"{round(1000 * self.steps)}steps": self.steps != 1,
+            f"{round(1000 * self.rows)}rows": self.rows != 1,
+            "full": self.full,
+        }
+        return "-".join([name, *(mark for mark, present in marks.items() if present)])
 
     @property
     def label(self) -> str:
@@ -42,25 +76,46 @@ class Design:
 
         >>> Design(layers=2, direction="both", attention=True).label
         'lstm ×2 both directions + attention'
+        >>> Design(layers=4, residual=True, norm=True, careful=True, hidden=32).label
+        'lstm ×4 + residual + norm, 32 units, smaller rates'
         """
-        if self.transformer:
-            return f"transformer ×{self.layers}"
-        words = {"forward": "", "both": " both directions", "both-forward": " both → forward"}
-        return f"{self.cell} ×{self.layers}{words[self.direction]}{' + attention' if self.attention else ''}"
+        directions = {"forward": "", "both": " both directions", "both-forward": " both → forward"}
+        name = "transformer" if self.transformer else self.cell
+        words = f"{name} ×{self.layers}{'' if self.transformer else directions[self.direction]}"
+        parts = {"attention": self.attention, "residual": self.residual, "norm": self.norm}
+        words += "".join(f" + {part}" for part, present in parts.items() if present)
+        if self.hidden != HIDDEN:
+            words += f", {self.hidden} units"
+        if self.careful:
+            words += ", smaller rates"
+        if not self.clip:
+            words += ", not clipped"
+        if self.steps != 1:
+            words += f", {self.steps:.2f} of the steps"
+        if self.rows != 1:
+            words += f", {Fraction(self.rows).limit_denominator(64)} of the rows"
+        if self.full:
+            words += ", all rows"
+        return words
 
     def body(self, dropout: float) -> BodyConfig:
         """The network that reads the sequence."""
-        stack = StackConfig(
-            cell=self.cell,
-            hidden_sizes=(self.hidden,) * self.layers,
-            directions=self._directions,
-            dropout=dropout,
-            dropout_mask="sequence",
-        )
+        stack = self._stack.replace(dropout=dropout)
         if not self.transformer:
             return stack
         # The window is known whole, so the encoder may look both ways in it.
         return TransformerConfig.like(stack.replace(input_size=self.hidden)).replace(causal=False)
+
+    @property
+    def _stack(self) -> StackConfig:
+        return StackConfig(
+            cell=self.cell,
+            hidden_sizes=(self.hidden,) * self.layers,
+            directions=self._directions,
+            residual="add" if self.residual else "none",
+            norm="layer" if self.norm else "none",
+            dropout_mask="sequence",
+        )
 
     @property
     def _directions(self) -> tuple[Literal["forward", "both"], ...]:
@@ -68,49 +123,41 @@ class Design:
             return (*repeat(BOTH, self.layers - 1), "forward")
         return tuple(repeat(self.direction, self.layers))
 
+    @property
+    def parameters(self) -> int:
+        """Numbers that the stack learns where it reads as many features as it has units."""
+        return parameter_count(self._stack.replace(input_size=self.hidden))
 
-def arms(question: Ladder, winner: Design, *, depths: tuple[int, ...]) -> dict[str, Design]:
-    """The designs that a question compares, by the name that its sentence uses, simplest first.
+    @property
+    def searched(self) -> Design:
+        """The design whose search gives the settings of this one, on whatever rows it trains."""
+        return replace(self, rows=1.0, full=False)
 
-    Args:
-        question: one of ``QUESTIONS``.
-        winner: the design that the questions before have chosen; all else stays as in it.
-        depths: for the depth question.
 
-    >>> list(arms("direction", Design(layers=2), depths=(1, 2)))
-    ['forward', 'both directions', 'both → forward']
+def repaired(design: Design) -> Design | None:
+    """The design made to train: residuals, norm and smaller steps; None where it has them already."""
+    if design.transformer or design.careful:
+        return None
+    return replace(design, residual=True, norm=True, careful=True)
+
+
+def at_equal_parameters(design: Design, layers: int) -> Design:
+    """The design at another depth, with the width whose stack's parameters are nearest to the same.
+
+    >>> narrow = at_equal_parameters(Design(), 4)
+    >>> narrow.hidden, Design().parameters, narrow.parameters
+    (32, 33280, 33792)
     """
-    if question == "depth":
-        return {str(n): replace(winner, layers=n) for n in depths}
-    if question == "direction":
-        found = {"forward": winner, "both directions": replace(winner, direction="both")}
-        if winner.layers > 1:  # with one layer, both below and forward above is both
-            found["both → forward"] = replace(winner, direction="both-forward")
-        return found
-    if question == "cell":
-        return {
-            winner.cell: winner,
-            **{c: replace(winner, cell=c) for c in ("lstm", "gru") if c != winner.cell},
-        }
-    if question == "attention":
-        return {"no attention": winner, "attention": replace(winner, attention=True)}
-    like = Design(layers=max(2, winner.layers), transformer=True, hidden=winner.hidden)
-    return {winner.label: winner, "a Transformer of like size": like}
+    wanted, widest = design.parameters, replace(design, layers=layers)
+    low, high = 1, design.hidden * max(1, design.layers)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if replace(widest, hidden=middle).parameters <= wanted else (low, middle)
+    found = min((low, high), key=lambda size: abs(replace(widest, hidden=size).parameters - wanted))
+    return replace(widest, hidden=found)
 
 
-def parse_questions(asked: str | None) -> tuple[Ladder, ...]:
-    """The questions in ``"depth,cell"``, in the order in which they are asked; all where nothing is named.
-
-    Raises:
-        ConfigError: a name is not a question.
-    """
-    if not asked:
-        return QUESTIONS
-    names = [name.strip() for name in asked.split(",") if name.strip()]
-    for name in names:
-        if name not in QUESTIONS:
-            raise ConfigError(
-                f"a question is one of {', '.join(QUESTIONS)}, but '{name}' was asked"
-                f"{did_you_mean(name, QUESTIONS)}"
-            )
-    return tuple(question for question in QUESTIONS if question in names)
+def at_equal_time(design: Design, reference: Design, cost: Cost) -> Design:
+    """The design, trained for as many steps as take the reference's time."""
+    share = min(MOST_STEPS_SHARE, cost(reference) / cost(design))
+    return design if design == reference else replace(design, steps=round(share, 3))

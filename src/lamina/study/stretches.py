@@ -1,7 +1,8 @@
 """Stretches of rows that two parts have in common: the sign of overlapping windows and of pasted rows.
 
 Each run of ``length`` rows is reduced to one number, its fingerprint; two parts share a run where
-fingerprints agree. Runs with little in them (constants, ramps, a few repeated values) agree by chance and do not count.
+fingerprints agree. Runs with little in them (constants, ramps, a few repeated values) agree by chance and do
+not count.
 """
 
 from __future__ import annotations

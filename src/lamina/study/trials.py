@@ -18,6 +18,7 @@ from lamina.study.space import Design
 
 RATES = (5e-4, 1e-2)
 DROPOUTS = (0.0, 0.4)
+CAREFUL = 1 / 3  # of the learning rates, for a design that failed to train
 FIRST = {"learning_rate": 4e-3, "dropout": 0.1}  # the defaults are always among the trials
 
 
@@ -53,19 +54,23 @@ class Trials:
         for unfinished in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
             study.tell(unfinished.number, state=optuna.trial.TrialState.FAIL)
         # Not skip_if_exists: that would find the defaults in a trial that was killed, and never try them.
+        scale = CAREFUL if design.careful else 1.0
         if number == 0 and not study.get_trials(states=(optuna.trial.TrialState.WAITING,)):
-            study.enqueue_trial(FIRST)
+            study.enqueue_trial({**FIRST, "learning_rate": scale * FIRST["learning_rate"]})
         trial = study.ask()
+        low, high = (scale * rate for rate in RATES)
         settings = Settings(
-            learning_rate=trial.suggest_float("learning_rate", *RATES, log=True),
+            learning_rate=trial.suggest_float("learning_rate", low, high, log=True),
             dropout=trial.suggest_float("dropout", *DROPOUTS),
         )
         run = train(settings)
-        collapsed = run.outcome == "collapsed" or not np.isfinite(run.score)
         trial.set_user_attr("outcome", run.outcome)
         self._write(name, run)
-        if collapsed:
+        if run.outcome == "collapsed" or not np.isfinite(run.score):
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        elif run.outcome == "ended":
+            trial.report(run.score, step=len(run.history["steps"]))
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             study.tell(trial, run.score)
         return run

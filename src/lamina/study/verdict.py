@@ -102,6 +102,7 @@ class Environment(_Entry):
     cpu: str
     threads: int
     backend: str
+    energy: str = "not readable here"
 
 
 class Budget(_Entry):
@@ -116,15 +117,68 @@ class Settings(_Entry):
 
     seed: int
     questions: tuple[str, ...] = ()
+    rope: float = 0.0
+    limits: dict[str, float] = Field(default_factory=dict)
     allow: tuple[str, ...] = ()
     command: str = ""
+
+
+class Collapse(_Entry):
+    """An arm of which seeds failed to train, and the design that stands for it where it was repaired.
+
+    `failed` of `seeds` runs failed; with residuals, norm and smaller steps, `repaired_failed` of
+    `repaired_seeds`.
+    """
+
+    arm: str
+    design: str
+    failed: int
+    seeds: int
+    repaired: str | None = None
+    repaired_failed: int = 0
+    repaired_seeds: int = 0
+
+
+class LearningCurve(_Entry):
+    """The metric of one design with shares of the training rows, and the law c + a s^-b of its error.
+
+    `gain` is the share of the error that twice the rows would remove, with its 95 % `interval`; `overtakes`
+    the share of resamples in which it is then better than the chosen design, None for that one.
+    """
+
+    label: str
+    shares: Numbers
+    scores: Numbers
+    law: tuple[float, float, float]
+    gain: Number
+    interval: Interval
+    overtakes: Number = None
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        _require_equal_lengths(shares=self.shares, scores=self.scores)
+        return self
+
+
+class Gap(_Entry):
+    """Training and validation loss of one arm where its best weights were kept, means over `seeds`.
+
+    `gap` is (validation - train) / validation, and `spread` its standard deviation between seeds.
+    """
+
+    arm: str
+    train: Number
+    validation: Number
+    gap: Number
+    spread: Number
+    seeds: int
 
 
 class Verdict(_Entry):
     """The answer to one question, with its evidence.
 
     Attributes:
-        id: the question: depth, direction, cell, attention, transformer, trivial, data, ...
+        id: the question, as `--ask` names it, or trivial.
         answer: the choice; None while undecided.
         status: decided (a difference that matters), tie (none that matters), undecided (not enough evidence).
         sentence: the answer as shown to a person.
@@ -137,6 +191,9 @@ class Verdict(_Entry):
         test_effect: `effect` on the test rows, read once, with its `test_interval`.
         arms: ids of the candidates (or baselines) compared, in the order to show them.
         chosen: the arm that `answer` names, so that a chart can point at it.
+        collapses: arms that failed to train, apart from what they can do where they train.
+        curves: of the question after more data.
+        gaps: of the question after overfitting.
     """
 
     id: str
@@ -155,6 +212,9 @@ class Verdict(_Entry):
     test_interval: Interval = None
     arms: tuple[str, ...] = ()
     chosen: str | None = None
+    collapses: tuple[Collapse, ...] = ()
+    curves: tuple[LearningCurve, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
     @model_validator(mode="after")
     def _chosen_is_an_arm(self) -> Self:
@@ -194,8 +254,9 @@ class Candidate(_Entry):
         parameters: trainable numbers.
         scores: one entry a seed.
         train_s: mean training time of a seed.
-        predict_ms: one prediction of one sequence.
-        step_us: one streaming step; None where the model cannot stream.
+        train_j: mean energy of the processor while a seed trained; None where it cannot be read.
+        predict_ms: one prediction of one sequence; `predict_256_ms` of 256 at once.
+        step_us: one answer of a streaming session; None where the model cannot stream.
         peak_mb: peak memory while training.
         outcome: complete, collapsed (failed to train), pruned (stopped early as hopeless), failed (an error).
         reason: why the outcome is not "complete".
@@ -210,7 +271,9 @@ class Candidate(_Entry):
     parameters: int | None = None
     scores: tuple[Score, ...] = ()
     train_s: Number = None
+    train_j: Number = None
     predict_ms: Number = None
+    predict_256_ms: Number = None
     step_us: Number = None
     peak_mb: Number = None
     outcome: Literal["complete", "collapsed", "pruned", "failed"] = "complete"
