@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from lamina.study import ladder, pace, verdict
 from lamina.study.classify_bench import ClassifyBench
 from lamina.study.forecast_bench import MOST_WINDOWS, ForecastBench
+from lamina.study.questions import FURTHER, MAIN
 from lamina.study.trials import DROPOUTS, FIRST, RATES
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +37,7 @@ EXAMPLES = {
     "stream.py": "10",
 }
 LONGEST_EXAMPLE = 60  # lines
+STAGES = ("baselines", *MAIN, "finish")
 SHORT = {'budget="5m"': 'budget="8s", depths=(1, 2)', "max_steps=100": "max_steps=10"}
 
 
@@ -142,7 +144,7 @@ def test_protocol_page_states_the_constants_of_the_code() -> None:
     page = " ".join(text_of(ROOT / "docs" / "protocol.md").split())
     best, *others = pace.PLANS
     stated = [
-        ", ".join(f"{stage} {share:g}" for stage, share in ladder.SHARES.items()),
+        *(", ".join(f"{name} {ladder.SHARES[name]:g}" for name in names) for names in (STAGES, FURTHER)),
         f"{best[0]} trials and {best[1]} seeds, " + ", ".join(f"{t} and {s}" for t, s in others),
         f"each run at least {pace.ENOUGH_STEPS} steps",
         f"at least {pace.LEAST_STEPS} and at most {ForecastBench.most_steps:,} (forecasts) "

@@ -41,7 +41,7 @@ def test_a_single_layer_has_no_mixed_directions() -> None:
 def test_questions_of_depth_are_about_the_first_design_whatever_won_since() -> None:
     winner = Design(layers=2, cell="gru", direction="both")
     for question in ("depth", "depth-parameters", "depth-time", "overfitting"):
-        found = asked(question, winner)  # type: ignore[arg-type]  # all four are questions
+        found = asked(question, winner)
         assert list(found) == ["1", "2", "3", "4"]
         assert found["1"] == Design()
     widths = [design.hidden for design in asked("depth-parameters", winner).values()]

@@ -28,7 +28,8 @@ def test_the_environment_is_this_one() -> None:
 
 
 def test_evidence_is_written_out() -> None:
-    found = check(CheckResult("LK01", "fail", {"column": "tip", "correlation": 0.999987, "lag": 3}, "leak"))
+    result = CheckResult("LK01", "fail", {"column": "tip", "correlation": 0.999987, "lag": 3}, "leak")
+    found = check(result, ())
     assert found.evidence == "column tip, correlation 1, lag 3"
 
 
