@@ -168,7 +168,9 @@ def one_key(rounds: int) -> list[Row]:
     rows = []
     for size in SIZES:
         stack = stack_of(size)
-        steps = {s: our_step(Session.of(stack, storage=s), size[0]) for s in packed.STORAGES}
+        steps: dict[str, Callable[[], None]] = {
+            s: our_step(Session.of(stack, storage=s), size[0]) for s in packed.STORAGES
+        }
         onnx = onnx_step(stack, 1)
         steps |= {"onnxruntime": onnx} if onnx else {}
         steps["torch"] = torch_step(stack, 1)

@@ -24,7 +24,7 @@ from lamina.streaming.command import Streamed, stream_lines
 from lamina.streaming.session import Session
 from lamina.training.optim import TrainingConfig
 
-SMALL = {"stack": StackConfig(hidden_sizes=(6,)), "training": TrainingConfig(max_steps=5)}
+STACK, SHORT = StackConfig(hidden_sizes=(6,)), TrainingConfig(max_steps=5)
 ROWS = 400
 CLI = "from lamina.cli import main; main()"
 
@@ -34,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     generator = np.random.default_rng(0)
     x = [generator.normal(size=(8, 2)) for _ in range(20)]
     path = tmp_path_factory.mktemp("model") / "classifier"
-    SequenceClassifier(**SMALL).fit(x, ["a", "b"] * 10).save(path)
+    SequenceClassifier(stack=STACK, training=SHORT).fit(x, ["a", "b"] * 10).save(path)
     return path
 
 
@@ -81,7 +81,7 @@ def test_csv_is_read_by_its_header(model: Path, tmp_path: Path) -> None:
 def test_forecasts_are_written_with_their_times_and_intervals(tmp_path: Path) -> None:
     time_ = pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 1, 10), "1h", eager=True)
     data = pl.DataFrame({"when": time_, "cars": np.sin(np.arange(len(time_)) / 4)})
-    fitted = Forecaster(3, **SMALL).fit(data[:200], time="when", target="cars")
+    fitted = Forecaster(3, stack=STACK, training=SHORT).fit(data[:200], time="when", target="cars")
     fitted.save(tmp_path / "forecaster")
     row = {"when": data["when"][200].isoformat(), "cars": data["cars"][200]}
     _, answers = run(tmp_path / "forecaster", as_lines([row]), tmp_path, levels=(80,))
@@ -134,7 +134,9 @@ def test_a_large_journal_becomes_a_snapshot(
 def test_a_snapshot_of_another_model_is_refused(model: Path, tmp_path: Path) -> None:
     run(model, as_lines(numbered(3)), tmp_path, snapshot=tmp_path / "state")
     generator = np.random.default_rng(5)
-    other = SequenceClassifier(**SMALL).fit(generator.normal(size=(10, 4, 2)), ["a", "b"] * 5)
+    other = SequenceClassifier(stack=STACK, training=SHORT).fit(
+        generator.normal(size=(10, 4, 2)), ["a", "b"] * 5
+    )
     other.save(tmp_path / "other")
     with pytest.raises(SavedModelError, match="of another model"):
         run(tmp_path / "other", as_lines(numbered(3)), tmp_path, snapshot=tmp_path / "state")
@@ -157,7 +159,8 @@ def start(model: Path, state: Path) -> subprocess.Popen[bytes]:
 def test_ten_kills_lose_no_answered_row_and_repeat_none(model: Path, tmp_path: Path) -> None:
     """The sender sends again what was not answered, as any sender would; -9 comes at a random moment."""
     generator = np.random.default_rng(7)
-    rows, answers, kills = numbered(3000), [], 0
+    rows, kills = numbered(3000), 0
+    answers: list[dict[str, Any]] = []
     state = tmp_path / "state"
     while len(answers) < len(rows):
         left = as_lines(rows[len(answers) :])

@@ -64,9 +64,10 @@ def ahead(data: pl.DataFrame, row: int) -> list[dict[str, Any]]:
 
 
 def assert_agrees(
-    found: Forecast, model: Forecaster, seen: pl.DataFrame, future: pl.DataFrame | None
+    found: Forecast | None, model: Forecaster, seen: pl.DataFrame, future: pl.DataFrame | None
 ) -> None:
     offline = model.predict(df=seen, future=future, level=[80])
+    assert found is not None
     scale = 1 + np.abs(offline["Forecaster"].to_numpy())
     low, high = found.interval(80)
     for name, values in (("Forecaster", found.median), ("Forecaster-lo-80", low), ("Forecaster-hi-80", high)):
@@ -105,13 +106,14 @@ def test_windows_without_season_or_highway_are_read(segment: int) -> None:
     training = TrainingConfig(max_steps=8)
     model = Forecaster(3, input_size=24, segment=segment, highway="none", stack=stack, training=training)
     session = model.fit(data[:180]).stream()
-    assert isinstance(session, ForecastSession)
     session.clear()
     found = [session.step(value) for value in data["y"][:190]]
     assert found[:23] == [None] * 23
     offline = model.predict(df=data[:190])["Forecaster"].to_numpy()
-    np.testing.assert_allclose(found[-1].median, offline, rtol=1e-5, atol=1e-5)
-    assert found[-1].time is None
+    last = found[-1]
+    assert last is not None
+    np.testing.assert_allclose(last.median, offline, rtol=1e-5, atol=1e-5)
+    assert last.time is None
 
 
 def test_a_model_with_gaps_forecasts_before_its_window_is_full() -> None:
@@ -151,7 +153,7 @@ def test_every_stored_series_goes_on_under_its_name(tmp_path: Path) -> None:
         assert begun is not None
         assert_agrees(begun, model, own[:KNOWN], None)
         row = own.drop("unique_id").row(KNOWN, named=True)
-        assert_agrees(session.step(row, key=key), model, own[: KNOWN + 1], None)  # type: ignore[arg-type]
+        assert_agrees(session.step(row, key=key), model, own[: KNOWN + 1], None)
 
 
 def test_a_snapshot_holds_the_windows() -> None:
@@ -161,8 +163,11 @@ def test_a_snapshot_holds_the_windows() -> None:
     one.step(data.row(KNOWN, named=True))
     other.clear()
     other.restore(one.snapshot())
-    expected = one.step(data.row(KNOWN + 1, named=True)).quantiles
-    assert np.array_equal(other.step(data.row(KNOWN + 1, named=True)).quantiles, expected)
+    row = data.row(KNOWN + 1, named=True)
+    expected, found = one.step(row), other.step(row)
+    assert expected is not None
+    assert found is not None
+    assert np.array_equal(found.quantiles, expected.quantiles)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_int8_stays_within_one_percent_of_the_metric() -> None:
     model.fit(x[:300], y[:300])
     right = {}
     for storage in ("float32", "int8"):
-        session = model.stream(storage=storage)  # type: ignore[arg-type]  # one of the literals
+        session = model.stream(storage=storage)
         named = []
         for sequence in x[300:]:
             session.clear()

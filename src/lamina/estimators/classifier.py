@@ -18,9 +18,9 @@ from lamina.errors import NotFittedError
 from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
 from lamina.estimators.saving import SavedModel, load_weights
 from lamina.nn.stack import StackConfig
-from lamina.streaming.opening import open_parts
+from lamina.streaming.opening import open_classifier
 from lamina.streaming.packed import Storage
-from lamina.streaming.session import MAX_KEYS, Session
+from lamina.streaming.session import MAX_KEYS, RowSession
 from lamina.tasks.base import BodyConfig, Pooling
 from lamina.tasks.classify import (
     ClassifyBatches,
@@ -210,7 +210,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             },
         )
 
-    def stream(self, *, storage: Storage = "float32", max_keys: int = MAX_KEYS) -> Session:
+    def stream(self, *, storage: Storage = "float32", max_keys: int = MAX_KEYS) -> RowSession:
         """A session that reads one step of a sequence at a time: class probabilities of what came so far.
 
         Args:
@@ -221,19 +221,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             ConfigError: the model cannot stream; the message says why.
         """
         saved = self._saved()
-        weights, history = (
-            {name: value.detach().cpu().numpy() for name, value in tensors.items()}
-            for tensors in (saved.weights, saved.history)
-        )
-        return open_parts(
-            saved.kind,
-            saved.config,
-            weights,
-            saved.preprocessing,
-            history,
-            storage=storage,
-            max_keys=max_keys,
-        )
+        weights = {name: value.detach().cpu().numpy() for name, value in saved.weights.items()}
+        return open_classifier(saved.config, weights, saved.preprocessing, storage=storage, max_keys=max_keys)
 
     @classmethod
     def from_saved(cls, saved: SavedModel, where: str) -> Self:

@@ -27,9 +27,10 @@ from lamina.estimators.stored_table import stored_table, table_fields, table_ten
 from lamina.metrics import mase_scale
 from lamina.nn.stack import StackConfig
 from lamina.nn.transformer import TransformerConfig
-from lamina.streaming.opening import open_parts
+from lamina.streaming.forecast_session import ForecastSession
+from lamina.streaming.opening import open_forecaster
 from lamina.streaming.packed import Storage
-from lamina.streaming.session import MAX_KEYS, Session
+from lamina.streaming.session import MAX_KEYS
 from lamina.tasks.base import BodyConfig
 from lamina.tasks.forecast import (
     QUANTILES,
@@ -529,7 +530,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
             },
         )
 
-    def stream(self, *, storage: Storage = "float32", max_keys: int = MAX_KEYS) -> Session:
+    def stream(self, *, storage: Storage = "float32", max_keys: int = MAX_KEYS) -> ForecastSession:
         """A session that reads one row of a series at a time, and forecasts what follows it.
 
         Args:
@@ -544,14 +545,8 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
             {name: value.detach().cpu().numpy() for name, value in tensors.items()}
             for tensors in (saved.weights, saved.history)
         )
-        return open_parts(
-            saved.kind,
-            saved.config,
-            weights,
-            saved.preprocessing,
-            history,
-            storage=storage,
-            max_keys=max_keys,
+        return open_forecaster(
+            saved.config, weights, saved.preprocessing, history, storage=storage, max_keys=max_keys
         )
 
     @classmethod

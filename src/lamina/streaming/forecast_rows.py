@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,7 +95,7 @@ class SeriesRowForm:
             ),
         )
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Every name that a row may hold."""
         covariates = (column.name for column in (*self.past, *self.future, *self.fixed))
@@ -114,7 +115,7 @@ class SeriesRowForm:
                 f"a row holds {', '.join(self.names)}, but this one has '{unknown[0]}'"
                 f"{did_you_mean(unknown[0], self.names)}. Leave it out."
             )
-        left_out = [name for name in self.names if name != self.time and name not in row]
+        left_out = [name for name in self.names[1:] if name not in row]  # the first is the time
         if left_out:
             raise DataError(
                 f"a row holds {', '.join(self.names)}, but this one lacks '{left_out[0]}'. "

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from lamina.data.calendar import calendar_features, calendar_names
+from lamina.data.calendar import WEEK_US, calendar_features, calendar_names
 from lamina.data.frequency import Frequency
 from lamina.data.scaling import Standardizer
 from lamina.errors import ConfigError, DataError
@@ -20,6 +20,7 @@ from lamina.streaming.session import Session
 from lamina.tasks.intervals import interval
 
 Array = NDArray[np.float64]
+MOST_CALENDARS = 1024  # of the calendar features kept, one for each time
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,13 @@ class ForecastSession(Session):
         self._rows = rows
         self._frequency = Frequency.from_dict(inputs["frequency"])
         self._cycles = tuple(inputs["calendar"])
-        self._last_calendar: tuple[int | None, NDArray[np.float32]] = (
-            None,
-            np.zeros((form["horizon"], 0), np.float32),
-        )
+        self._calendars: dict[int, NDArray[np.float32]] = {}
         self.horizon = int(form["horizon"])
         self.input_size = int(form["input_size"])
         self.levels = tuple(form["quantiles"])
+        self._ticks = self._frequency.ticks  # 0 where a step is months
+        self._ahead = self._ticks * np.arange(1, self.horizon + 1)
+        self._no_calendar = np.zeros((self.horizon, 0), np.float32)
 
     @classmethod
     def over(
@@ -190,9 +191,8 @@ class ForecastSession(Session):
         return steps - 1
 
     def _steps(self, last: int, time: int) -> tuple[int, bool]:
-        ticks = self._frequency.ticks
-        if ticks:
-            return (time - last) // ticks, (time - last) % ticks == 0
+        if self._ticks:
+            return (time - last) // self._ticks, (time - last) % self._ticks == 0
         dates = np.array([time], "M8[us]"), np.array([last], "M8[us]")
         steps, on_grid = self._frequency.position(*dates)
         return int(steps[0]), bool(on_grid[0])
@@ -201,15 +201,23 @@ class ForecastSession(Session):
         return str(np.datetime64(time, "us").astype("M8[s]")) if self._rows.dated else str(time)
 
     def _times(self, last: int) -> NDArray[Any]:
-        start = np.datetime64(last, "us") if self._rows.dated else np.int64(last)
-        return self._frequency.future_times(start, self.horizon)
+        if not self._ticks:
+            return self._frequency.future_times(np.datetime64(last, "us"), self.horizon)
+        ahead = last + self._ahead
+        return ahead.view("M8[us]") if self._rows.dated else ahead
 
     def _calendar(self, last: int | None) -> NDArray[np.float32]:
-        """Calendar features of the steps ahead; many keys share the time of the last one asked for."""
-        if self._cycles and last is not None and self._last_calendar[0] != last:
+        """Calendar features of the steps after ``last``, (horizon, features)."""
+        if not self._cycles or last is None:
+            return self._no_calendar
+        # hours and weekdays come again each week, and many keys share a time
+        phase = last % WEEK_US if set(self._cycles) <= {"hour_of_day", "day_of_week"} else last
+        if phase not in self._calendars:
+            if len(self._calendars) == MOST_CALENDARS:
+                self._calendars.clear()
             found = calendar_features(self._times(last), self._frequency, self._cycles)
-            self._last_calendar = (last, np.ascontiguousarray(found, np.float32))
-        return self._last_calendar[1]
+            self._calendars[phase] = np.ascontiguousarray(found, np.float32)
+        return self._calendars[phase]
 
     def _forecast(self, key: str, known: NDArray[np.float32], last: int | None) -> Forecast:
         quantiles = np.empty((self.horizon, len(self.levels)))

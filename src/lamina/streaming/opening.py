@@ -52,41 +52,44 @@ def open_parts(
     Raises:
         ConfigError: models of this kind, or with such a body, do not stream.
     """
-    if kind not in STREAMED:
-        raise ConfigError(f"models of kind {kind!r} do not stream; {' and '.join(STREAMED)} do.")
-    if "body" not in config:
-        raise SavedModelError(
-            "this model was saved before models could stream, so its stack is not written down. Load it and "
-            "save it again: lamina.load(path).save(path)"
-        )
-    digest = digest_of(
-        {"kind": kind, "config": config, "preprocessing": preprocessing["inputs"], "storage": storage},
-        weights,
-    )
-    if max_keys < 1:
-        raise ConfigError(f"max_keys is at least 1, but is {max_keys}. Use for example 1_000_000.")
-    model = new_model(storage)
+    if kind == "Forecaster":
+        return open_forecaster(config, weights, preprocessing, history, storage=storage, max_keys=max_keys)
     if kind == "SequenceClassifier":
-        return _classes(model, config, weights, preprocessing["inputs"], max_keys=max_keys, digest=digest)
-    form = config["form"]
-    inputs = pack_reader(model, config["body"], weights, pooling="last", attention=form["attention"])
-    model.finish(inputs)
+        return open_classifier(config, weights, preprocessing, storage=storage, max_keys=max_keys)
+    raise ConfigError(f"models of kind {kind!r} do not stream; {' and '.join(STREAMED)} do.")
+
+
+def open_forecaster(
+    config: Mapping[str, Any],
+    weights: Weights,
+    preprocessing: Mapping[str, Any],
+    history: Mapping[str, NDArray[Any]],
+    *,
+    storage: Storage,
+    max_keys: int,
+) -> ForecastSession:
+    """A session of a Forecaster, which begins with its stored series."""
+    body, digest = _checked("Forecaster", config, weights, preprocessing, storage)
+    model = new_model(storage)
+    attention = config["form"]["attention"]
+    model.finish(pack_reader(model, body, weights, pooling="last", attention=attention))
     return ForecastSession.over(
         model, config, weights, preprocessing, history, max_keys=max_keys, digest=digest
     )
 
 
-def _classes(
-    model: Any,
+def open_classifier(
     config: Mapping[str, Any],
     weights: Weights,
-    inputs: Mapping[str, Any],
+    preprocessing: Mapping[str, Any],
     *,
+    storage: Storage,
     max_keys: int,
-    digest: str,
 ) -> RowSession:
-    form = config["form"]
-    read = pack_reader(model, config["body"], weights, pooling=form["pooling"], attention=form["attention"])
+    """A session of a SequenceClassifier."""
+    body, digest = _checked("SequenceClassifier", config, weights, preprocessing, storage)
+    model, form, inputs = new_model(storage), config["form"], preprocessing["inputs"]
+    read = pack_reader(model, body, weights, pooling=form["pooling"], attention=form["attention"])
     model.head(plain(weights, "head.weight"), plain(weights, "head.bias"))
     model.finish(read)
     scaler = Standardizer.from_dict(inputs["scaler"])
@@ -99,3 +102,20 @@ def _classes(
         gaps=inputs["gaps"],
         classes=tuple(inputs["classes"]),
     )
+
+
+def _checked(
+    kind: str,
+    config: Mapping[str, Any],
+    weights: Weights,
+    preprocessing: Mapping[str, Any],
+    storage: Storage,
+) -> tuple[Mapping[str, Any], str]:
+    """The configuration of a model's body, and the digest of what decides its answers."""
+    if "body" not in config:
+        raise SavedModelError(
+            "this model was saved before models could stream, so its stack is not written down. Load it and "
+            "save it again: lamina.load(path).save(path)"
+        )
+    form = {"kind": kind, "config": config, "preprocessing": preprocessing["inputs"], "storage": storage}
+    return config["body"], digest_of(form, weights)

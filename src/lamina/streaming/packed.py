@@ -78,13 +78,13 @@ def require_native() -> Any:
         BackendError: it was not built on this machine.
     """
     try:
-        from lamina.streaming import _native
+        import lamina.streaming._native as native
     except ImportError as error:
         raise BackendError(
             f"streaming needs the native extension lamina.streaming._native, which did not load: {error}. "
             "Install a C++ compiler and run: pip install --force-reinstall lamina"
         ) from error
-    return _native
+    return native
 
 
 def new_model(storage: str, unit: str = "") -> Any:

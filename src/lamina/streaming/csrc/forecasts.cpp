@@ -42,6 +42,7 @@ Forecasts::Forecasts(Model& model, Size most_keys, ForecastForm form)
   window_.resize(at(form_.input_size));
   steps_ = room(form_.input_size * (1 + step_features_));
   past_ = room(form_.input_size);
+  nothing_.assign(at(columns()), std::nanf(""));
   vector_ = room(vector_size_);
   out_ = room(form_.horizon * form_.levels);
   straight_ = room(form_.horizon);
@@ -140,7 +141,6 @@ void Forecasts::write_steps(const char* state, double offset, double scale) {
   char* const own = const_cast<char*>(state);
   WindowHead head;
   std::memcpy(&head, state, sizeof head);
-  const std::vector<float> nothing(at(columns()), std::nanf(""));
   float* to = steps_.data();
   Size last = -1;
   for (Size i = 0; i < form_.input_size; ++i) {
@@ -153,7 +153,7 @@ void Forecasts::write_steps(const char* state, double offset, double scale) {
       *to++ = static_cast<float>(std::log1p(static_cast<double>(std::min(i - last, form_.input_size))));
     }
     const std::int64_t row = head.rows - form_.input_size + i;
-    const float* const given = row < 0 ? nothing.data() : covariates(own) + slot(row) * columns();
+    const float* const given = row < 0 ? nothing_.data() : covariates(own) + slot(row) * columns();
     to = write_columns(form_.past, given, to);
     to = write_columns(form_.future, given + form_.past.count(), to);
   }

@@ -73,6 +73,7 @@ class Forecasts {
   Products head_, highway_, known_state_, known_future_, known_out_;
   std::vector<double> window_;         // the target in order, NaN where missing
   std::vector<float> steps_, past_;    // (input_size, 1 + step features), (input_size)
+  std::vector<float> nothing_;         // covariates of a row before the series
   std::vector<float> vector_, out_, straight_, joint_, ahead_, meeting_, levels_;
   std::vector<double> reader_state_;
 };
