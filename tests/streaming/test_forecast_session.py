@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from lamina.errors import ConfigError, DataError
 from lamina.estimators.forecaster import Forecaster
@@ -46,13 +47,21 @@ def frame(*, gaps: bool, covariates: bool, step: str = "1h", names: tuple[str, .
 
 
 def fitted(data: pl.DataFrame, **fields: Any) -> Forecaster:
+    """A model hardly trained, its weights moved by noise so that each of them is in the forecast."""
     named = "unique_id" in data.columns
     stack = StackConfig(cell="lnlstm", hidden_sizes=(7, 5), residual="add", norm="layer")
-    model = Forecaster(HORIZON, **{"stack": stack, "training": TrainingConfig(max_steps=8), **fields})
+    model = Forecaster(
+        HORIZON, **{"stack": stack, "training": TrainingConfig(max_steps=1), "refit": False, **fields}
+    )
     known = data.group_by("unique_id", maintain_order=True).head(KNOWN) if named else data[:KNOWN]
-    return model.fit(
+    model.fit(
         known, target="y", future=["plan"] if "plan" in data.columns else [], static=["size"] if named else []
     )
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.network_.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model
 
 
 def ahead(data: pl.DataFrame, row: int) -> list[dict[str, Any]]:
