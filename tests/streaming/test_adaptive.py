@@ -1,0 +1,51 @@
+"""Coverage, also where the errors change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lamina.errors import ConfigError
+from lamina.streaming.adaptive import STEP, AdaptiveIntervals
+
+
+def inside(errors: np.ndarray, level: float) -> np.ndarray:
+    intervals, found = AdaptiveIntervals(level), np.zeros(len(errors))
+    for row, error in enumerate(errors.tolist()):
+        low, high = intervals.around(3.0)
+        found[row] = low <= 3.0 + error <= high
+        intervals.learn(3.0, 3.0 + error)
+    return found
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9])
+def test_coverage_holds_where_errors_grow_tenfold_and_drift(level: float) -> None:
+    random = np.random.default_rng(0)
+    scale = np.repeat([1.0, 10.0, 0.3], 2000)
+    errors = random.normal(size=6000) * scale + np.linspace(0, 5, 6000)
+    found = inside(errors, level)
+    assert abs(found.mean() - level) <= (1 + STEP) / (STEP * len(found)) + 10 / len(found)
+    rolling = np.convolve(found, np.ones(500) / 500, "valid")
+    assert level - 0.06 <= rolling.min() <= rolling.max() <= level + 0.06
+
+
+def test_even_worst_errors_are_covered_by_the_bound() -> None:
+    errors = 1.01 ** np.arange(2000.0)  # each larger than all before it
+    found = inside(errors, 0.9)
+    assert abs(found.mean() - 0.9) <= (1 + STEP) / (STEP * len(found)) + 10 / len(found)
+
+
+def test_score_is_the_share_of_smaller_errors() -> None:
+    intervals = AdaptiveIntervals()
+    for error in range(1, 101):
+        intervals.learn(0.0, error * (-1.0) ** error)
+    assert intervals.score(0.0, 1000.0) == 1.0
+    assert intervals.score(0.0, 50.5) == 0.5
+
+
+def test_missing_value_changes_nothing_and_level_is_a_share() -> None:
+    intervals = AdaptiveIntervals()
+    intervals.learn(0.0, float("nan"))
+    assert intervals.rows == 0
+    with pytest.raises(ConfigError, match=r"0\.9"):
+        AdaptiveIntervals(90)
