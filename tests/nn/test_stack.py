@@ -165,3 +165,45 @@ def test_configurations_that_cannot_be_say_why(fields: dict[str, Any], message: 
 def test_stack_without_input_size_is_refused() -> None:
     with pytest.raises(ConfigError, match="needs to know its input_size"):
         Stack(StackConfig())
+
+
+@pytest.mark.parametrize("directions", [("forward",), ("both",)])
+@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_grown_stack_computes_the_same_until_it_is_trained(
+    directions: tuple[str, ...], norm: str, cell: str
+) -> None:
+    """To 1e-6, also where rows are padded, and with the same state of the layers below."""
+    model = stack(hidden_sizes=(5, 5), directions=directions, norm=norm, cell=cell, residual="gated")
+    with torch.no_grad():
+        model.joints[1].gate.fill_(0.7)  # type: ignore[union-attr,operator]  # as if it had been trained
+    x, lengths = draw(3, 9, 3), torch.tensor([9, 4, 1])
+    taller = model.grown(3)
+    before, below = model(x, lengths=lengths)
+    after, state = taller(x, lengths=lengths)
+    assert float((after - before).detach().abs().max()) <= 1e-6
+    assert len(taller.layers) == len(state) == 5
+    torch.testing.assert_close(state[1], below[1])
+
+
+def test_a_grown_layer_learns_and_then_matters() -> None:
+    model = stack(hidden_sizes=(4,), residual="gated").grown(1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, target = draw(4, 6, 3), draw(4, 6, 4)
+    gradients = []
+    for _ in range(2):
+        optimizer.zero_grad()
+        ((model(x)[0] - target) ** 2).mean().backward()
+        norms = {name: float(p.grad.detach().norm()) for name, p in model.named_parameters() if p.grad is not None}
+        gradients.append(norms)
+        optimizer.step()
+    assert gradients[0]["joints.1.gate"] > 0
+    assert gradients[0]["layers.1.weight_hh_l0"] == 0.0
+    assert gradients[1]["layers.1.weight_hh_l0"] > 0
+
+
+def test_only_a_gated_stack_grows_without_a_change() -> None:
+    with pytest.raises(ConfigError, match=r"only with residual='gated', but this one has 'add'"):
+        stack(hidden_sizes=(4,), residual="add").grown(1)
+    with pytest.raises(ConfigError, match=r"layers of one width, but they give \[4, 6\] features"):
+        StackConfig(hidden_sizes=(4, 6), residual="gated")

@@ -38,9 +38,10 @@ class StackConfig(Config):
     """Units of each layer, from the input up; of each direction, where a layer has two."""
     directions: tuple[Direction, ...] = ("forward",)
     """One for each layer, or a single one for all."""
-    residual: Literal["none", "add", "dense"] = "none"
+    residual: Literal["none", "add", "dense", "gated"] = "none"
     """From the second layer on: "add" adds a layer's input to its output, through a projection where their
-    sizes differ; "dense" lets a layer read x and the outputs of all layers below it, joined."""
+    sizes differ; "dense" lets a layer read x and the outputs of all layers below it, joined; "gated" adds the
+    output, times a learned gate of each unit that begins at zero, to an input of the same size."""
     norm: Literal["none", "layer"] = "none"
     """"layer" normalises what each layer from the second on reads, and the output of the stack. Not x:
     normalised over its features, a single one would always be 0."""
@@ -77,6 +78,8 @@ class StackConfig(Config):
                 f"directions has {len(self.directions)} entries but hidden_sizes has {layers}; "
                 "give one for each layer, or a single one for all"
             )
+        if self.residual == "gated":
+            _require_one_width(self)
         if (self.init == "chrono") != (self.chrono_steps is not None):
             raise ConfigError("init='chrono' and chrono_steps belong together; give both or neither")
         if self.init == "chrono" and find_cell(self.cell).keep_gate is None:
@@ -98,6 +101,18 @@ class StackConfig(Config):
     def causal(self) -> bool:
         """Whether no output depends on a later input."""
         return "both" not in self.layer_directions
+
+
+def _require_one_width(config: StackConfig) -> None:
+    widths = [
+        size * (2 if direction == "both" else 1)
+        for size, direction in zip(config.hidden_sizes, config.layer_directions, strict=True)
+    ]
+    if len(set(widths)) > 1:
+        raise ConfigError(
+            f"residual='gated' adds layers of one width, but they give {widths} features; "
+            "use equal hidden_sizes and directions, or residual='add'"
+        )
 
 
 class Stack(nn.Module):
@@ -161,6 +176,36 @@ class Stack(nn.Module):
     def init_state(self, batch: int) -> StackState:
         """Return zeros to start from, on the device and in the dtype of the parameters."""
         return tuple(layer.init_state(batch) for layer in self._recurrent)
+
+    def grown(self, layers: int) -> Stack:
+        """Return a stack with so many more layers on top, which computes the same until it is trained.
+
+        The layers below are copies. Each new layer reads the output of the one below and adds to it through
+        gates that are zero; they get their first gradient at once, and the layer behind them with the next.
+
+        Raises:
+            ConfigError: ``residual`` is not "gated", so that a new layer would change the output.
+
+        >>> stack = Stack(StackConfig(input_size=3, hidden_sizes=(4,), residual="gated"))
+        >>> x = torch.randn(2, 7, 3)
+        >>> torch.equal(stack(x)[0], stack.grown(2)(x)[0])
+        True
+        """
+        config = self.config
+        if config.residual != "gated":
+            raise ConfigError(
+                f"a stack grows without a change of its output only with residual='gated', but this one has "
+                f"'{config.residual}'; train it with residual='gated'"
+            )
+        top = config.layer_directions[-1]
+        taller = Stack(
+            config.replace(
+                hidden_sizes=(*config.hidden_sizes, *[config.hidden_sizes[-1]] * layers),
+                directions=(*config.layer_directions, *[top] * layers),
+            )
+        ).to(next(self.parameters()))
+        taller.load_state_dict(self.state_dict(), strict=False)
+        return taller.train(self.training)
 
     @property
     def _recurrent(self) -> list[Recurrent]:
@@ -264,6 +309,22 @@ class Add(nn.Module):
         return projected + y
 
 
+class Gated(nn.Module):
+    """A layer's output is added to its input, each unit through a gate that begins at zero.
+
+    Source: ReZero, Bachlechner et al. 2021, arXiv:2003.04887, with one gate for a layer; ours has one a unit.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.output_size = size
+        self.gate = nn.Parameter(torch.zeros(size))
+
+    @override
+    def forward(self, below: Tensor, y: Tensor) -> Tensor:
+        return below + self.gate * y
+
+
 class Concatenate(nn.Module):
     """A layer's input and its output go on, joined."""
 
@@ -276,11 +337,16 @@ class Concatenate(nn.Module):
         return torch.cat((below, y), -1)
 
 
-def _joint(config: StackConfig, depth: int, input_size: int, output_size: int) -> Replace | Add | Concatenate:
+Joint = Replace | Add | Concatenate | Gated
+
+
+def _joint(config: StackConfig, depth: int, input_size: int, output_size: int) -> Joint:
     """Return how the layer at a depth, 0 at the bottom, joins what it read to what it gave."""
     top = depth == len(config.hidden_sizes) - 1
     if config.residual == "add" and depth > 0:
         return Add(input_size, output_size)
+    if config.residual == "gated" and depth > 0:
+        return Gated(output_size)
     if config.residual == "dense" and not top:
         return Concatenate(input_size, output_size)
     return Replace(output_size)
