@@ -55,12 +55,12 @@ def arms_of(scores: list[NDArray[np.float64]], names: str = "1234", train_s: flo
     ]
 
 
-def test_equal_arms_are_called_different_in_at_most_five_percent() -> None:
+def test_of_equal_arms_one_is_called_better_in_at_most_five_percent() -> None:
     rng = np.random.default_rng(1)
     claims = 0
     for _ in range(300):
         found = compare_all(arms_of(simulate(rng, [1.0] * 3)), ONE_SERIES, Rules())
-        claims += any(one.relation in {"better", "worse"} for one in found)
+        claims += any(one.relation == "better" for one in found)
     # 15 expected at most; 24 is the 99 % point of a binomial with 300 trials of 5 %
     assert claims <= 24
 

@@ -19,9 +19,9 @@ Relation = Literal["better", "worse", "same", "unclear"]
 
 TEST = "Student's t on the log ratio of mean scores, with seeds and windows as two sources of chance"
 MISSED = 0.05  # share of the intervals of one look that do not hold the truth
-# With several looks, a study stops where scores happen to lie far apart. A share of 0.033 for each look alone
+# With several looks, a study stops where scores happen to lie far apart. A share of 0.03 for each look alone
 # then misses in 3 to 7 % of questions at their last look (benchmarks/verdict.py, "interval at the stop").
-MISSED_BY_LOOK = 0.033
+MISSED_BY_LOOK = 0.03
 MOST_FORESEEN = 1_000  # seeds; more than that are not worth foretelling
 _EXACT = 1e-12  # standard errors below this share of the gap are rounding
 
