@@ -32,6 +32,7 @@ EXAMPLES = {
     "own_stack_in_pytorch.py": "10",
     "accelerate.py": "2",
     "speak_shakespeare.py": "10",
+    "tag_names.py": "10",
     "classify_texts.py": "10",
     "play_a_round.py": "10",
     "stream.py": "10",

@@ -23,6 +23,7 @@ PUBLIC = (
     "Forecaster",
     "SequenceClassifier",
     "TextClassifier",
+    "SequenceTagger",
     "LanguageModel",
     "MusicModel",
     "load",

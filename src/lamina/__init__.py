@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lamina.estimators.language_model import LanguageModel
     from lamina.estimators.load import load
     from lamina.estimators.music_model import MusicModel
+    from lamina.estimators.tagger import SequenceTagger
     from lamina.estimators.text_classifier import TextClassifier
     from lamina.nn.accelerate import accelerate, restore
     from lamina.nn.attention import Attention
@@ -41,6 +42,7 @@ _HOME = {
     "Forecaster": "lamina.estimators.forecaster",
     "SequenceClassifier": "lamina.estimators.classifier",
     "TextClassifier": "lamina.estimators.text_classifier",
+    "SequenceTagger": "lamina.estimators.tagger",
     "LanguageModel": "lamina.estimators.language_model",
     "MusicModel": "lamina.estimators.music_model",
     "load": "lamina.estimators.load",
@@ -64,6 +66,7 @@ __all__ = [  # noqa: RUF022  # in the order of the flow, not of the alphabet
     "Forecaster",
     "SequenceClassifier",
     "TextClassifier",
+    "SequenceTagger",
     "LanguageModel",
     "MusicModel",
     "load",

@@ -10,15 +10,17 @@ from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.language_model import LanguageModel
 from lamina.estimators.music_model import MusicModel
 from lamina.estimators.saving import SavedModel
+from lamina.estimators.tagger import SequenceTagger
 from lamina.estimators.text_classifier import TextClassifier
 
-Estimator = Forecaster | SequenceClassifier | LanguageModel | MusicModel | TextClassifier
+Estimator = Forecaster | SequenceClassifier | LanguageModel | MusicModel | TextClassifier | SequenceTagger
 ESTIMATORS: dict[str, type[Estimator]] = {
     "Forecaster": Forecaster,
     "SequenceClassifier": SequenceClassifier,
     "LanguageModel": LanguageModel,
     "MusicModel": MusicModel,
     "TextClassifier": TextClassifier,
+    "SequenceTagger": SequenceTagger,
 }
 
 

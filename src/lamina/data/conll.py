@@ -1,0 +1,118 @@
+"""Tagged sentences from CoNLL files: CoNLL-U, and columns divided by spaces or tabs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from lamina.data.text import read_text
+from lamina.errors import DataError
+
+CONLLU_COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
+
+
+class TaggedSentences(NamedTuple):
+    """Sentences, word by word, and their tags."""
+
+    words: list[list[str]]
+    tags: list[list[str]]
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Where words and tags stand in a line."""
+
+    word: int
+    tag: int
+    separator: str | None  # None: any run of spaces or tabs
+    is_conllu: bool
+
+
+def read_conllu(path: str | os.PathLike[str], *, tag: str = "UPOS") -> TaggedSentences:
+    """Words and tags of a CoNLL-U file; words of several tokens and empty nodes are passed over.
+
+    Args:
+        path: the file, UTF-8, gzipped or not.
+        tag: a column such as UPOS, XPOS, FEATS or DEPREL.
+
+    Raises:
+        DataError: the file cannot be read, or a line has not ten columns; with its number.
+    """
+    if tag not in CONLLU_COLUMNS:
+        raise DataError(f"a column of CoNLL-U is one of {', '.join(CONLLU_COLUMNS)}, but is '{tag}'")
+    return _read(Path(path), _Columns(1, CONLLU_COLUMNS.index(tag), "\t", is_conllu=True))
+
+
+def read_conll(path: str | os.PathLike[str], *, word: int = 0, tag: int = -1) -> TaggedSentences:
+    """Words and tags of a file with a word a line and an empty line after a sentence.
+
+    Args:
+        path: the file, UTF-8, gzipped or not.
+        word: the column of words, from 0.
+        tag: the column of tags; -1 is the last.
+
+    Raises:
+        DataError: the file cannot be read, or a line has too few columns; with its number.
+    """
+    return _read(Path(path), _Columns(word, tag, None, is_conllu=False))
+
+
+def _read(path: Path, columns: _Columns) -> TaggedSentences:
+    words: list[list[str]] = [[]]
+    tags: list[list[str]] = [[]]
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            if words[-1]:
+                words.append([])
+                tags.append([])
+            continue
+        if line.startswith("-DOCSTART-") or (columns.is_conllu and line.startswith("#")):
+            continue
+        cells = line.rstrip("\r").split(columns.separator)
+        if columns.is_conllu and len(cells) == len(CONLLU_COLUMNS) and not cells[0].isdigit():
+            continue  # 3-4 joins words, 5.1 is an empty node
+        needed = len(CONLLU_COLUMNS) if columns.is_conllu else max(columns.word + 1, columns.tag + 1, 2)
+        if len(cells) < needed:
+            raise DataError(
+                f"a word's line has at least {needed} columns, but line {number} of '{path}' has "
+                f"{len(cells)}: {line[:60]!r}"
+            )
+        words[-1].append(cells[columns.word])
+        tags[-1].append(cells[columns.tag])
+    if not words[-1]:
+        words.pop()
+        tags.pop()
+    if not words:
+        raise DataError(f"a file of tagged sentences has a sentence, but '{path}' has none")
+    return TaggedSentences(words, tags)
+
+
+def to_bioes(tags: list[str]) -> list[str]:
+    """Tags of entities in BIO or IOB1 as BIOES, which marks ends and single words too.
+
+    >>> to_bioes(["B-PER", "I-PER", "O", "I-LOC", "B-LOC"])
+    ['B-PER', 'E-PER', 'O', 'S-LOC', 'S-LOC']
+    """
+    result = []
+    for place, tag in enumerate(tags):
+        if tag == "O":
+            result.append(tag)
+            continue
+        kind = tag[2:]
+        before = tags[place - 1] if place else "O"
+        after = tags[place + 1] if place + 1 < len(tags) else "O"
+        begins = tag.startswith("B-") or before == "O" or before[2:] != kind
+        ends = after != f"I-{kind}"
+        result.append(f"{('S' if ends else 'B') if begins else ('E' if ends else 'I')}-{kind}")
+    return result
+
+
+def to_bio(tags: list[str]) -> list[str]:
+    """BIOES tags as BIO.
+
+    >>> to_bio(["S-LOC", "O", "B-PER", "E-PER"])
+    ['B-LOC', 'O', 'B-PER', 'I-PER']
+    """
+    return [{"S": "B", "E": "I"}.get(tag[0], tag[0]) + tag[1:] for tag in tags]
