@@ -426,6 +426,29 @@ def report(
     typer.echo(open_study(folder).report(out))
 
 
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="Folder of a study.")],
+    after: Annotated[Path, typer.Argument(help="Folder of another study.")],
+    as_json: Json = False,
+) -> None:
+    """Say what changed between two studies: data, settings, answers, scores and costs.
+
+    Example: lamina compare traffic-study/ traffic-study-2027/
+    """
+    from rich.console import Console
+
+    from lamina.api import open_study
+    from lamina.study.compare import compare_records
+    from lamina.terminal import show_changes
+
+    changes = compare_records(open_study(before).record, open_study(after).record)
+    if as_json:
+        typer.echo(json.dumps([change.to_dict() for change in changes]))
+        return
+    show_changes(Console(), changes)
+
+
 @data_app.command("list")
 def data_list(as_json: Json = False) -> None:
     """List the known data sets."""

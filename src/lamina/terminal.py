@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
+    from lamina.study.compare import Change
     from lamina.study.run import Opening
     from lamina.study.verdict import Candidate, StudyRecord
 
@@ -183,6 +184,31 @@ def leaderboard(record: StudyRecord, folder: str) -> Table:
             "",
         )
     return table
+
+
+def show_changes(console: Console, changes: Sequence[Change]) -> None:
+    """What changed between two studies, a line each."""
+    if not changes:
+        console.print("nothing changed")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    table.add_column("")
+    for name in ("before", "after", "ratio"):
+        table.add_column(name, justify="right")
+    part = ""
+    for change in changes:
+        shown = [_shown(change.before), _shown(change.after)]
+        ratio = "" if change.ratio is None else f"× {change.ratio:.3g}"
+        table.add_row(change.part if change.part != part else "", escape(change.name), *shown, ratio)
+        part = change.part
+    console.print(table)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
 
 
 def spread(values: list[float]) -> str:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamina.errors import ConfigError
+from lamina.study.bench import Job, Settings, Standing
+from lamina.study.constraints import WIDTHS, Limits, choose, kept, parse_size_mb, smaller
+from lamina.study.space import Design
+
+
+def standing(bench: Any, folder: Path, design: Design, seeds: int = 3) -> Standing:
+    found = Standing(design)
+    for seed in range(seeds):
+        keep = folder / f"{design.id}.seed-{seed}.model"
+        found.repeats.append(bench.train(Job(design, Settings(4e-3, 0.1), seed, 300, 60.0, keep=keep)))
+    return found
+
+
+def cost(design: Design) -> dict[str, float]:
+    """A network of w units and n layers has n w^2 parameters and answers in n w microseconds."""
+    return {"params": design.layers * design.hidden**2, "latency_us": design.layers * design.hidden}
+
+
+@pytest.mark.parametrize("text", ["", "fast", "-5MB", "0"])
+def test_a_size_that_is_none_is_an_error(text: str) -> None:
+    with pytest.raises(ConfigError, match="200MB"):
+        parse_size_mb(text)
+
+
+def test_excess_is_the_worst_ratio_of_the_limits_that_are_set() -> None:
+    limits = Limits(latency_us=50, params=1_000)
+    assert limits.excess({"latency_us": 25, "params": 2_000, "train_s": 1e9}) == 2.0
+    assert Limits().excess({"latency_us": 25}) == 0.0
+    assert limits.given == {"latency_us": 50, "params": 1_000}
+
+
+def test_the_widest_networks_that_keep_the_limits_are_tried() -> None:
+    tried = smaller(Design(layers=3, direction="both"), Limits(latency_us=40), cost)
+    assert [(d.layers, d.direction, d.hidden) for d in tried] == [
+        (3, "both", 12),
+        (1, "both", 32),
+        (1, "forward", 32),
+    ]
+    assert smaller(Design(), Limits(params=9), cost) == []  # the narrowest has 16
+    assert smaller(Design(), Limits(train_s=5.0), cost) == [Design()]
+    assert min(WIDTHS) == 4
+
+
+def test_a_transformer_is_replaced_by_stacks() -> None:
+    tried = smaller(Design(layers=2, transformer=True), Limits(params=300), cost)
+    assert [(d.transformer, d.hidden) for d in tried] == [(False, 16)]
+
+
+def test_the_best_that_keeps_the_limits_is_chosen_and_the_price_told(
+    fake: Callable[..., Any], tmp_path: Path
+) -> None:
+    bench = fake(truth={"lstm-1-forward": 1.0, "lstm-2-forward": 0.8, "gru-1-forward": 0.9})
+    designs = [Design(), Design(layers=2), Design(cell="gru")]
+    found = choose(bench, [standing(bench, tmp_path, d) for d in designs], Limits(params=150))
+    assert found.chosen == Design(cell="gru")
+    assert found.unlimited == Design(layers=2)
+    assert found.price == pytest.approx(0.125, abs=0.01)
+    assert "100 parameters where 150 are allowed" in found.sentence
+    assert "The limits cost 12." in found.sentence
+    free = choose(bench, [standing(bench, tmp_path / "again", d) for d in designs], Limits(params=500))
+    assert free.chosen == Design(layers=2)
+    assert "cost nothing" in free.sentence
+
+
+def test_where_none_keeps_them_the_nearest_is_named(fake: Callable[..., Any], tmp_path: Path) -> None:
+    bench = fake(truth={"lstm-2-forward": 0.8})
+    standings = [standing(bench, tmp_path, d) for d in (Design(), Design(layers=2))]
+    found = choose(bench, standings, Limits(params=50, latency_us=2_000))
+    assert (found.chosen, found.nearest) == (None, Design())
+    assert found.sentence.startswith(
+        "No network keeps the limits; lstm ×1 comes nearest (an answer in 1e+03 us"
+    )
+    assert kept(Limits(params=50), found, {"params": 100.0}).outcome == "warn"
+
+
+def test_the_saved_model_is_held_to_the_limits(fake: Callable[..., Any], tmp_path: Path) -> None:
+    bench = fake()
+    limits = Limits(latency_us=1_500)
+    found = choose(bench, [standing(bench, tmp_path, Design())], limits)
+    assert kept(limits, found, {"latency_us": 1_400.0}).outcome == "pass"
+    assert kept(limits, found, {"latency_us": 1_600.0}).outcome == "warn"
