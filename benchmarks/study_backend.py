@@ -28,7 +28,7 @@ from lamina.study.bench import Job, Settings
 from lamina.study.forecast_bench import ForecastBench
 from lamina.study.space import Design
 
-NAME, HORIZON = "wikipedia_views", 28
+NAME, HORIZON = "wikipedia_views", 30
 BACKENDS = ("aten", "native")
 TOLERANCE = 0.05
 """Of validation scores, relative: rounding grows along the steps of the optimiser."""
