@@ -47,7 +47,8 @@ def test_only_the_chosen_arm_is_drawn_as_the_answer(forecast_record: StudyRecord
 
 
 def test_the_frontier_holds_what_no_faster_method_beats(forecast_record: StudyRecord) -> None:
-    (points,) = rows_of(charts.accuracy_against_cost(forecast_record))
+    points, _limits = rows_of(charts.accuracy_against_cost(forecast_record))
+    points = [point for point in points if point["cost"] == "train_s"]
     for point in points:
         faster = [other["mean"] for other in points if other["time"] < point["time"]]
         if point["frontier"]:
@@ -57,10 +58,31 @@ def test_the_frontier_holds_what_no_faster_method_beats(forecast_record: StudyRe
 
 
 def test_no_training_time_stands_at_the_shortest_one_shown(baselines_record: StudyRecord) -> None:
-    (points,) = rows_of(charts.accuracy_against_cost(baselines_record))
+    points, _limits = rows_of(charts.accuracy_against_cost(baselines_record))
+    points = [point for point in points if point["cost"] == "train_s"]
     times = {point["name"]: (point["time"], point["train"]) for point in points}
     assert times["naive"] == (0.01, "0 s")
     assert {point["parameters_text"] for point in points} == {"–"}
+
+
+def test_each_cost_has_its_own_points_and_the_rule_of_its_limit(forecast_record: StudyRecord) -> None:
+    points, limits = rows_of(charts.accuracy_against_cost(forecast_record))
+    assert {limit["cost"]: limit["limit"] for limit in limits if limit["seen"]} == {"step_us": 20.0}
+    steps = [point for point in points if point["cost"] == "step_us"]
+    assert {point["name"] for point in steps} == {"lstm ×1", "lstm ×2", "lstm ×3", "gru ×2"}
+
+
+def test_the_learning_curve_goes_on_to_twice_the_rows(forecast_record: StudyRecord) -> None:
+    verdict = forecast_record.questions[-1]
+    rows = rows_of(charts.learning_curve(forecast_record, verdict))
+    laws = next(part for part in rows if "law" in part[0])
+    a, b, c = verdict.curves[0].law
+    last = [row for row in laws if row["model"] == "lstm ×2"][-1]
+    assert (last["share"], last["law"]) == (2.0, pytest.approx(c + a * 2**-b, rel=1e-4))
+    fan = next(part for part in rows if "low" in part[0])
+    ends = [row for row in fan if row["model"] == "lstm ×2"][-1]
+    assert ends["low"] / ends["high"] == pytest.approx(0.99 / 0.95, rel=1e-3)
+    assert charts.learning_curve(forecast_record, forecast_record.questions[0]) is None
 
 
 def test_long_curves_are_thinned_to_their_last_point(forecast_record: StudyRecord) -> None:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from lamina.report.render import page as html_page
@@ -87,7 +88,8 @@ def test_every_chart_of_a_forecast_study_draws_its_marks(forecast_page: Page) ->
         "figure-costs-trivial": 1,
         "figure-cost": 6 + 4,  # the collapsed candidate has no test score
         "figure-curves": 2 * 3 + 2 + 1,  # a line a seed and part, a mean a part, the gap
-        "figure-norms": 2,
+        "figure-norms": 2 * 25,  # a cell a layer and step
+        "figure-curve-data": 2 * 4 + 2,  # points, laws; the fans are areas beside
         "figure-forecasts": 2 + 2,
         "figure-steps": 1,
         "figure-histogram": 20,
@@ -154,10 +156,46 @@ def test_another_series_and_model_can_be_chosen(forecast_page: Page) -> None:
         "before => document.querySelector('#figure-forecasts g.mark-line path').getAttribute('d') !== before",
         arg=before,
     )
-    forecast_page.locator("#figure-norms select").select_option(label="lstm ×3")
-    forecast_page.wait_for_function("document.querySelectorAll('#figure-norms g.mark-line path').length >= 3")
-    forecast_page.locator("#figure-norms select").select_option(label="lstm ×1")
-    forecast_page.wait_for_function("document.querySelectorAll('#figure-norms g.mark-line path').length < 3")
+    cells = "document.querySelectorAll('#figure-norms g.mark-rect.role-mark path').length"
+    norms = forecast_page.locator("#figure-norms select")
+    norms.select_option(label="lstm ×3 (3.4 % of the steps clipped)")
+    forecast_page.wait_for_function(f"() => {cells} === 3 * 25")
+    norms.select_option(label="lstm ×1 (3.4 % of the steps clipped)")
+    forecast_page.wait_for_function(f"() => {cells} === 25")
+
+
+def test_the_chart_of_costs_shows_the_cost_chosen_and_its_limit(forecast_page: Page) -> None:
+    """Networks and baselines have a training time; only the causal networks have a streaming step."""
+    points = "document.querySelectorAll('#figure-cost g.mark-symbol.role-mark path').length"
+    assert forecast_page.evaluate(points) == 6 + 4
+    forecast_page.locator("#figure-cost select").select_option(label="one streamed answer (µs)")
+    forecast_page.wait_for_function(f"() => {points} === 4")
+    rule = forecast_page.locator("#figure-cost g.layer_0_marks line")
+    assert rule.get_attribute("opacity") == "1"
+    forecast_page.locator("#figure-cost select").select_option(label="training time of a seed (s)")
+    forecast_page.wait_for_function(f"() => {points} === 10")
+
+
+def test_arms_that_failed_to_train_stand_apart(forecast_page: Page) -> None:
+    table = forecast_page.locator("#question-depth table", has_text="Failed to train")
+    assert table.locator("tbody tr").inner_text().split("\t") == ["lstm ×4", "2 of 5", "lstm ×3", "0 of 5"]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("fixture", ["forecast_record", "classify_record", "empty_record"])
+def test_axe_finds_no_serious_fault(
+    browser: Browser, tmp_path: Path, fixture: str, dark: bool, request: pytest.FixtureRequest
+) -> None:
+    """The page's own policy would stop the checker's script, so it is set aside here."""
+    path = tmp_path / "report.html"
+    render(request.getfixturevalue(fixture), path)
+    with browser.new_context(color_scheme="dark" if dark else "light", bypass_csp=True) as context:
+        page = context.new_page()
+        page.goto(path.as_uri())
+        page.wait_for_function("document.querySelector('.chart:not([data-drawn])') === null")
+        violations = Axe().run(page).response["violations"]
+    serious = [(found["id"], found["nodes"][0]["target"]) for found in violations]
+    assert serious == []
 
 
 @pytest.mark.parametrize(("fixture", "charts"), [("empty_record", 0), ("baselines_record", 1)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lamina.report.formats import duration, significant
+from lamina.report.formats import duration, percent, significant
 from lamina.report.points import (
     cost_row,
     curve_rows,
@@ -34,6 +34,21 @@ BLUE, ORANGE, GREY = "#3b82d0", "#d9792b", "#84909c"
 CATEGORIES = (BLUE, ORANGE, "#2f9e77", "#c2569c", "#8d7fd1", "#a88a2e", "#3f9fb5", "#cc5a4a")
 
 HISTOGRAM_BINS = 40
+
+# What a method may cost, by the attribute of its standing.
+COSTS = {
+    "train_s": "training time of a seed (s)",
+    "predict_ms": "one prediction (ms)",
+    "step_us": "one streamed answer (µs)",
+    "parameters": "parameters (count)",
+    "peak_mb": "memory in training (MB)",
+}
+COST_OF_LIMIT = {
+    "latency_us": "step_us",
+    "params": "parameters",
+    "train_s": "train_s",
+    "memory_mb": "peak_mb",
+}
 
 
 def question_scores(record: StudyRecord, verdict: Verdict) -> Drawing | None:
@@ -81,10 +96,24 @@ def question_scores(record: StudyRecord, verdict: Verdict) -> Drawing | None:
             ],
         )
     )
+    band = _rope_band(record, lines, verdict)
     means_said = ", ".join(f"{row['arm']} {row['mean_text']}" for row in means)
     return _sized(
-        alt.layer(interval, seeds, mean), height=_rows_height(lines), says=f"{title}: {means_said}."
+        alt.layer(*band, interval, seeds, mean), height=_rows_height(lines), says=f"{title}: {means_said}."
     )
+
+
+def _rope_band(record: StudyRecord, lines: Sequence[Standing], verdict: Verdict) -> list[alt.Chart]:
+    """The range of scores that do not differ from the answer's by an amount that matters."""
+    import altair as alt
+
+    chosen = next((line.validation for line in lines if line.id == verdict.chosen), None)
+    if chosen is None or not record.settings.rope:
+        return []
+    reach = record.settings.rope * abs(chosen.mean)
+    ends = [{"from": chosen.mean - reach, "to": chosen.mean + reach}]
+    shape = alt.Chart(_values(ends)).mark_rect(color=BLUE, opacity=0.12)
+    return [shape.encode(x=alt.X("from:Q", scale=alt.Scale(zero=False)), x2="to:Q")]
 
 
 def question_costs(record: StudyRecord, verdict: Verdict) -> Drawing | None:
@@ -123,21 +152,26 @@ def question_costs(record: StudyRecord, verdict: Verdict) -> Drawing | None:
 
 
 def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
-    """Score against training time; names stand at those that no faster method beats."""
+    """Score against a cost to choose; a step line joins what nothing cheaper beats, rules mark the limits."""
     import altair as alt
 
-    lines = [line for line in standings(record) if line.train_s is not None]
+    lines = standings(record)
     networks = [line for line in lines if line.is_network]
     part = "test" if any(line.test for line in networks or lines) else "validation"
-    rows = [row for line in lines if (row := cost_row(line, part)) is not None]
+    rows = []
+    for cost in COSTS:
+        of_cost = [row for line in lines if (row := cost_row(line, part, cost)) is not None]
+        mark_frontier(of_cost, lower_is_better=record.metric.direction == "lower")
+        place_labels(of_cost)
+        rows += of_cost
+    choices = {cost: title for cost, title in COSTS.items() if any(row["cost"] == cost for row in rows)}
     if not rows:
         return None
-    mark_frontier(rows, lower_is_better=record.metric.direction == "lower")
-    place_labels(rows)
+    chosen = _dropdown("cost_shown", "Cost", choices)
     title = f"{_score_title(record)}, {part} rows"
     time = alt.X(
         "time:Q",
-        title="training time of a seed (s, log scale)",
+        title="the cost chosen below (log scale)",
         scale=alt.Scale(type="log"),
         axis=alt.Axis(grid=False, format="~g"),
     )
@@ -150,7 +184,11 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
     )
     most = max(row["parameters"] for row in rows) or 1
     size = alt.Size("parameters:Q", scale=alt.Scale(domain=[0, most], range=[60, 420]), legend=None)
-    drawn = alt.Chart(_values(rows))
+    drawn = alt.Chart(_values(rows)).transform_filter("datum.cost === cost_shown")
+    # The point nearest to the pointer answers, so that small ones need not be hit.
+    near = alt.selection_point(
+        nearest=True, on="pointerover", empty=False, clear="pointerout", fields=["name"]
+    )
     interval = drawn.mark_rule(opacity=0.4, strokeWidth=1.5).encode(
         x=time, y=alt.Y("low:Q", title=title), y2="high:Q", color=kind
     )
@@ -159,8 +197,34 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
         .mark_line(interpolate="step-after", color=GREY, strokeDash=[4, 4], opacity=0.7)
         .encode(x=time, y=score)
     )
-    point = drawn.mark_point(filled=True, opacity=0.9).encode(
-        x=time, y=score, color=kind, shape=shape, size=size, tooltip=_cost_tooltip(record)
+    point = (
+        drawn.mark_point(filled=True, opacity=0.9)
+        .encode(
+            x=time,
+            y=score,
+            color=kind,
+            shape=shape,
+            size=size,
+            strokeWidth=alt.condition(near, alt.value(4), alt.value(0)),
+            tooltip=_cost_tooltip(record),
+        )
+        .add_params(near)
+    )
+    # A cost without a limit has an unseen rule, as an empty layer would have no extent.
+    given = {COST_OF_LIMIT[name]: limit for name, limit in record.settings.limits.items()}
+    least = {cost: min(row["time"] for row in rows if row["cost"] == cost) for cost in choices}
+    bounds = [
+        {"cost": cost, "limit": given.get(cost, least[cost]), "seen": cost in given} for cost in choices
+    ]
+    limit = (
+        alt.Chart(_values(bounds))
+        .transform_filter("datum.cost === cost_shown")
+        .mark_rule(color=ORANGE, strokeDash=[2, 3], strokeWidth=2)
+        .encode(
+            x=alt.X("limit:Q"),
+            opacity=alt.condition("datum.seen", alt.value(1), alt.value(0)),
+            tooltip=[alt.Tooltip("limit:Q", title="limit")],
+        )
     )
     # Names to the right of early points and above late ones stay inside the frame.
     named = drawn.encode(x=time, y=score, text="name:N")
@@ -170,11 +234,14 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
     late = named.transform_filter("datum.label === 'above'").mark_text(
         dy=-18, color="currentColor", fontSize=12
     )
-    said = ", ".join(f"{row['name']} {row['mean_text']} in {row['train']}" for row in rows)
+    first = next(iter(choices))
+    said = ", ".join(
+        f"{row['name']} {row['mean_text']} at {row['cost_text']}" for row in rows if row["cost"] == first
+    )
     return _sized(
-        alt.layer(interval, frontier, point, early, late),
+        alt.layer(limit, interval, frontier, point, early, late).add_params(chosen),
         height=340,
-        says=f"{title}, against training time: {said}.",
+        says=f"{title}, against {choices[first]}: {said}.",
     )
 
 
@@ -232,42 +299,138 @@ def _steps(candidate: Candidate, norms: Numbers) -> Sequence[int]:
 
 
 def gradient_norms(record: StudyRecord) -> Drawing | None:
-    """Mean gradient norm of each layer by step for one chosen model: vanishing and exploding show here."""
+    """Mean gradient norm of each layer by step for one chosen model, as a heat map."""
     import altair as alt
 
     shown = _best_first(record, [candidate for candidate in record.candidates if candidate.gradient_norms])
     rows = [
-        {"id": candidate.id, "layer": layer, "step": step, "norm": short(norm)}
+        {
+            "id": candidate.id,
+            "layer": layer,
+            "step": str(step),
+            "norm": short(norm),
+            "clipped": percent(candidate.clip_rate),
+        }
         for candidate in shown
         for layer, norms in candidate.gradient_norms.items()
         for step, norm in thinned(list(zip(_steps(candidate, norms), norms, strict=True)))
-        if norm is not None and norm > 0  # a log axis has no place for the rest
+        if norm is not None and norm > 0  # a log scale has no place for the rest
     ]
     if not rows:
         return None
     names = display_names(record)
-    chosen = _dropdown("model_of_norms", "Model", {candidate.id: names[candidate.id] for candidate in shown})
+    labels = {
+        candidate.id: f"{names[candidate.id]} ({percent(candidate.clip_rate)} of the steps clipped)"
+        if candidate.clip_rate is not None
+        else names[candidate.id]
+        for candidate in shown
+    }
+    chosen = _dropdown("model_of_norms", "Model", labels)
     layers = list(dict.fromkeys(layer for candidate in shown for layer in candidate.gradient_norms))
-    lines = (
+    cells = (
         alt.Chart(_values(rows))
         .transform_filter("datum.id === model_of_norms")
-        .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=22))
+        .mark_rect(stroke=None)
         .encode(
             x=alt.X(
-                "step:Q",
+                "step:O",
                 title="step (optimiser updates)",
-                axis=alt.Axis(tickMinStep=1, grid=False),
+                sort=None,
+                axis=alt.Axis(labelOverlap=True, labelAngle=0, grid=False),
             ),
-            y=alt.Y(
-                "norm:Q", title="gradient norm (before clipping, log scale)", scale=alt.Scale(type="log")
+            y=alt.Y("layer:N", title="layer (from the input up)", sort=layers, axis=alt.Axis(grid=False)),
+            color=alt.Color(
+                "norm:Q",
+                title="gradient norm (before clipping, log scale)",
+                scale=alt.Scale(type="log", scheme="viridis"),
+                legend=alt.Legend(
+                    gradientLength=180, format=".1~g", titleLimit=400, titleFontWeight="normal", tickCount=4
+                ),
             ),
-            color=alt.Color("layer:N", title=None, sort=layers, scale=alt.Scale(range=CATEGORIES)),
-            tooltip=["layer:N", "step:Q", alt.Tooltip("norm:Q", title="gradient norm", format=".3g")],
+            tooltip=[
+                "layer:N",
+                "step:O",
+                alt.Tooltip("norm:Q", title="gradient norm", format=".3g"),
+                alt.Tooltip("clipped:N", title="steps clipped"),
+            ],
         )
         .add_params(chosen)
     )
-    says = "Mean gradient norm of each layer by step for the model chosen below the figure."
-    return _sized(lines, height=280, says=says)
+    says = "Heat map of the mean gradient norm of each layer by step for the model chosen below the figure."
+    return _sized(cells, height=40 + 34 * len(layers), says=says)
+
+
+def learning_curve(record: StudyRecord, verdict: Verdict) -> Drawing | None:
+    """The metric by share of the training rows; its law and interval go on to twice the rows."""
+    import altair as alt
+
+    if not verdict.curves:
+        return None
+    lower = record.metric.direction == "lower"
+    points, lines, fans = [], [], []
+    for curve in verdict.curves:
+        a, b, c = curve.law
+        points += [
+            {"model": curve.label, "share": share, "score": short(score)}
+            for share, score in zip(curve.shares, curve.scores, strict=True)
+            if share is not None and score is not None
+        ]
+
+        def score_of(error: float) -> float:
+            return error if lower else 1 - error
+
+        first = min(share for share in curve.shares if share is not None)
+        for place in range(25):
+            share = first * (2 / first) ** (place / 24)
+            lines.append(
+                {"model": curve.label, "share": short(share), "law": short(score_of(c + a * share**-b))}
+            )
+        now = c + a
+        if curve.interval is not None:
+            fans += [
+                {
+                    "model": curve.label,
+                    "share": 1.0,
+                    "low": short(score_of(now)),
+                    "high": short(score_of(now)),
+                },
+                {
+                    "model": curve.label,
+                    "share": 2.0,
+                    "low": short(score_of(now * (1 - curve.interval[0]))),
+                    "high": short(score_of(now * (1 - curve.interval[1]))),
+                },
+            ]
+    title = f"{record.metric.name} ({record.metric.unit}), validation rows"
+    share = alt.X(
+        "share:Q",
+        title="training rows (share of those there are, log scale)",
+        scale=alt.Scale(type="log", base=2),
+        axis=alt.Axis(values=[0.125, 0.25, 0.5, 1, 2], format="~g", grid=False),
+    )
+    model = alt.Color("model:N", title=None, scale=alt.Scale(range=CATEGORIES))
+    layers = [
+        alt.Chart(_values(fans))
+        .mark_area(opacity=0.2)
+        .encode(x=share, y=alt.Y("low:Q", title=title), y2="high:Q", color=model),
+        alt.Chart(_values(lines))
+        .mark_line(strokeDash=[5, 4])
+        .encode(x=share, y=alt.Y("law:Q", title=title, scale=alt.Scale(zero=False)), color=model),
+        alt.Chart(_values(points))
+        .mark_point(filled=True, size=70, opacity=1)
+        .encode(
+            x=share,
+            y=alt.Y("score:Q", title=title),
+            color=model,
+            tooltip=[
+                alt.Tooltip("model:N"),
+                alt.Tooltip("share:Q", title="share of the rows", format=".3~g"),
+                alt.Tooltip("score:Q", title=record.metric.name, format=".4~g"),
+            ],
+        ),
+    ]
+    says = f"{title}, by share of the training rows, with the fitted law up to twice the rows."
+    return _sized(alt.layer(*(layers if fans else layers[1:])), height=280, says=says)
 
 
 def forecasts(record: StudyRecord) -> Drawing | None:
@@ -505,6 +668,7 @@ def _cost_tooltip(record: StudyRecord) -> list[alt.Tooltip]:
     return [
         alt.Tooltip("name:N", title="model"),
         alt.Tooltip("mean_text:N", title=record.metric.name),
+        alt.Tooltip("cost_text:N", title="cost"),
         alt.Tooltip("train:N", title="training time"),
         alt.Tooltip("parameters_text:N", title="parameters"),
     ]

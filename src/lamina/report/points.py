@@ -15,6 +15,13 @@ Point = TypeVar("Point")
 
 # Baselines such as naive take no time to train, which a log axis cannot show.
 SHORTEST_TRAINING_S = 0.01
+LEAST_COST = {
+    "train_s": SHORTEST_TRAINING_S,
+    "predict_ms": 1e-3,
+    "step_us": 0.1,
+    "parameters": 1.0,
+    "peak_mb": 0.1,
+}
 
 # Curves are thinned to this many points, so that the file stays small.
 LONGEST_CURVE = 80
@@ -43,16 +50,19 @@ def mean_row(line: Standing, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def cost_row(line: Standing, part: str) -> dict[str, Any] | None:
-    """A method's score on one part against its training time; None when either is unknown."""
+def cost_row(line: Standing, part: str, cost: str = "train_s") -> dict[str, Any] | None:
+    """A method's score on one part against one of its costs; None when either is unknown."""
     score = line.test if part == "test" else line.validation
-    if score is None or line.train_s is None:
+    value: float | None = getattr(line, cost)
+    if score is None or value is None:
         return None
     half_width = score.half_width or 0.0
     return {
         "name": line.name,
         "kind": "network" if line.is_network else "baseline",
-        "time": max(line.train_s, SHORTEST_TRAINING_S),
+        "cost": cost,
+        "time": max(value, LEAST_COST[cost]),
+        "cost_text": significant(value),
         "train": duration(line.train_s),
         "mean": score.mean,
         "low": score.mean - half_width,
@@ -75,6 +85,8 @@ def mark_frontier(rows: list[dict[str, Any]], *, lower_is_better: bool) -> None:
 
 def place_labels(rows: list[dict[str, Any]]) -> None:
     """Set `label` on the best network and on frontier points that stand clear of those already named."""
+    if not rows:
+        return
     times = [math.log10(row["time"]) for row in rows]
     means = [row["mean"] for row in rows]
     width = max(times) - min(times) or 1.0

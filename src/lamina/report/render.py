@@ -19,10 +19,17 @@ from lamina.study.verdict import StudyRecord, Verdict
 
 QUESTIONS = {
     "depth": "How many layers?",
+    "depth-parameters": "How many layers, at equal parameters?",
+    "depth-time": "How many layers, in equal time?",
     "direction": "One direction or two?",
     "cell": "Which cell?",
     "attention": "Does attention help?",
     "transformer": "Would a Transformer be better?",
+    "transformer-time": "Would a Transformer be better in equal time?",
+    "residual": "Do residuals and norm help?",
+    "clipping": "Is clipping the gradient needed?",
+    "overfitting": "Do deeper ones overfit?",
+    "limits": "What keeps the limits?",
     "trivial": "Is it better than something trivial?",
     "data": "Would more data help?",
 }
@@ -60,6 +67,7 @@ class Question:
     verdict: Verdict
     status: str
     table: Table | None
+    collapses: Table | None
     figures: tuple[Figure, ...]
 
 
@@ -123,14 +131,18 @@ def _title(record: StudyRecord) -> str:
     return f"{name}: {', '.join(about)}" if about else name
 
 
-def _question(record: StudyRecord, verdict: Verdict) -> Question:
-    answer = " Blue is the answer." if verdict.chosen else ""
-    figures = (
+def _arm_figures(record: StudyRecord, verdict: Verdict) -> tuple[Figure | None, ...]:
+    answer = (
+        " Blue is the answer. The pale band holds scores that differ from it by nothing that matters."
+        if verdict.chosen
+        else ""
+    )
+    return (
         _figure(
             f"scores-{verdict.id}",
             f"{record.metric.direction.capitalize()} is better. Small dots are seeds, diamonds their means, "
-            f"bars the 95 % interval of the mean.{answer} The verdict rests on paired differences, which can "
-            "be surer than these bars look.",
+            f"bars the 95 % interval of the mean.{answer} The verdict rests on paired differences, which "
+            "can be surer than these bars look.",
             charts.question_scores(record, verdict),
         ),
         _figure(
@@ -139,11 +151,27 @@ def _question(record: StudyRecord, verdict: Verdict) -> Question:
             charts.question_costs(record, verdict),
         ),
     )
+
+
+def _curve_figures(record: StudyRecord, verdict: Verdict) -> tuple[Figure | None, ...]:
+    return (
+        _figure(
+            f"curve-{verdict.id}",
+            "Dots are measured, dashed lines the fitted law c + a s^-b; the fan ends at the 95 % interval of "
+            "what twice the rows would bring.",
+            charts.learning_curve(record, verdict),
+        ),
+    )
+
+
+def _question(record: StudyRecord, verdict: Verdict) -> Question:
+    figures = _curve_figures(record, verdict) if verdict.curves else _arm_figures(record, verdict)
     return Question(
         title=QUESTIONS.get(verdict.id, verdict.id.replace("_", " ").capitalize()),
         verdict=verdict,
         status=STATUS[verdict.status],
         table=tables.arms(record, verdict),
+        collapses=tables.collapses(record, verdict),
         figures=tuple(figure for figure in figures if figure is not None),
     )
 
@@ -151,7 +179,7 @@ def _question(record: StudyRecord, verdict: Verdict) -> Question:
 def _leaderboard(record: StudyRecord) -> Section | None:
     cost = _figure(
         "cost",
-        "The dashed line joins what no faster method beats. "
+        "The dashed line joins what nothing cheaper beats; a dotted rule is a limit that was set. "
         "Larger dots have more parameters. Times under 0.01 s stand at 0.01 s.",
         charts.accuracy_against_cost(record),
     )
@@ -171,7 +199,8 @@ def _sections(record: StudyRecord) -> list[Section]:
         ),
         _figure(
             "norms",
-            "A layer whose norm falls towards zero stops learning; one that jumps was close to diverging.",
+            "Yellow is large, violet small. A layer whose norm falls towards zero stops learning; one that "
+            "jumps was close to diverging.",
             charts.gradient_norms(record),
         ),
     )

@@ -43,8 +43,10 @@ class Standing:
     test: Estimate | None
     train_s: float | None
     predict_ms: float | None
+    predict_256_ms: float | None = None
     step_us: float | None = None
     peak_mb: float | None = None
+    train_j: float | None = None
     parameters: int | None = None
     note: str | None = None
 
@@ -108,8 +110,10 @@ def _of_candidate(candidate: Candidate, names: dict[str, str], best: str | None)
         test=estimate(score.test for score in candidate.scores),
         train_s=candidate.train_s,
         predict_ms=candidate.predict_ms,
+        predict_256_ms=candidate.predict_256_ms,
         step_us=candidate.step_us,
         peak_mb=candidate.peak_mb,
+        train_j=candidate.train_j,
         parameters=candidate.parameters,
         note=": ".join(part for part in (outcome, candidate.reason) if part) or None,
     )

@@ -51,9 +51,11 @@ def leaderboard(record: StudyRecord) -> Table | None:
         f"{metric.name} validation",
         "train (s)",
         "predict (ms)",
+        "predict 256 (ms)",
         "step (µs)",
         "parameters",
         "memory (MB)",
+        "energy (J)",
         "note",
     )
     rows = tuple(Row(_leaderboard_cells(line), marked=line.is_best) for line in lines)
@@ -87,6 +89,28 @@ def arms(record: StudyRecord, verdict: Verdict) -> Table | None:
     )
     columns = ("model", f"{metric.name} validation", "seeds", "train (s)", "parameters", "note")
     return _without_empty_columns(Table("What was compared", columns, rows))
+
+
+def collapses(record: StudyRecord, verdict: Verdict) -> Table | None:
+    """Arms that failed to train, apart from how well they do where they train."""
+    if not verdict.collapses:
+        return None
+    names = display_names(record)
+    rows = tuple(
+        Row(
+            (
+                Cell(names.get(one.design, one.arm)),
+                _figure(one.failed, f"{one.failed} of {one.seeds}"),
+                Cell(names.get(one.repaired, one.repaired) if one.repaired else "not repaired"),
+                _figure(one.repaired_failed, f"{one.repaired_failed} of {one.repaired_seeds}")
+                if one.repaired
+                else Cell(UNKNOWN),
+            )
+        )
+        for one in verdict.collapses
+    )
+    columns = ("model", "seeds that failed", "repaired as", "of these failed")
+    return Table("Failed to train: apart from the score where they train", columns, rows)
 
 
 def fit_quality(record: StudyRecord) -> Table | None:
@@ -167,9 +191,11 @@ def _leaderboard_cells(line: Standing) -> tuple[Cell, ...]:
         _estimate(line.validation),
         _figure(line.train_s),
         _figure(line.predict_ms),
+        _figure(line.predict_256_ms),
         _figure(line.step_us),
         _figure(line.parameters, count(line.parameters)),
         _figure(line.peak_mb),
+        _figure(line.train_j),
         Cell(line.note or ""),
     )
 
