@@ -30,12 +30,13 @@ EXAMPLES = {
     "classify_japanese_vowels.py": "10",
     "study_in_python.py": "8s",
     "own_stack_in_pytorch.py": "10",
-    "accelerate.py": "2",
+    "faster_pytorch.py": "2",
     "speak_shakespeare.py": "10",
     "tag_names.py": "10",
     "classify_texts.py": "10",
     "play_a_round.py": "10",
     "stream.py": "10",
+    "online.py": "300",
 }
 LONGEST_EXAMPLE = 60  # lines
 STAGES = ("baselines", *MAIN, "finish")

@@ -1,6 +1,6 @@
 """A PyTorch model with an LSTM, trained on torch's layers and then on Lamina's: same numbers, less time.
 
-python examples/accelerate.py [STEPS]
+python examples/faster_pytorch.py [STEPS]
 """
 
 from __future__ import annotations
