@@ -184,6 +184,8 @@ def forecast(name: str, learner: Any, stream: Stream) -> Line:
     known = ~np.isnan(truth)
     before = np.array(values)[known][:-1]
     truth, said = truth[known][1:], said[known][1:]
+    answered = ~np.isnan(said)  # river's forecasters are silent at first
+    truth, said, before = truth[answered], said[answered], before[answered]
     inside = _inside(truth, said)
     window = min(COVERAGE_ROWS, len(inside))
     rolling = np.convolve(inside, np.ones(window) / window, "valid")
@@ -356,6 +358,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
             "threads": 1,
+            "load_average_1m": os.getloadavg()[0],
             "torch": torch.__version__,
             "river": version("river"),
         }

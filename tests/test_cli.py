@@ -384,3 +384,16 @@ def test_help_answers_at_once() -> None:
     began = time.perf_counter()
     subprocess.run([sys.executable, "-m", "lamina.cli", "--help"], capture_output=True, check=True)
     assert time.perf_counter() - began < 2.0
+
+
+def test_stream_evaluates_learning_online(lamina: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(
+        "load,up\n" + "".join(f"{n % 7},{'ab'[n % 7 > 3]}\n" for n in range(300)), encoding="utf-8"
+    )
+    assert lamina("stream", path, "--evaluate", "--target", "up", "--json") == 0
+    found = json.loads(lamina.out)
+    assert found["score"] > 0.9 > found["no_change"]
+    assert lamina("stream", path, "--evaluate", "--target", "up") == 0
+    assert "kappa against no change" in " ".join(lamina.out.split())
+    assert "go together" in lamina.refuses("stream", path, "--evaluate")

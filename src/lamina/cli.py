@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lamina.errors import LaminaError
+from lamina.errors import ConfigError, LaminaError
 
 app = typer.Typer(
     name="lamina",
@@ -377,7 +377,9 @@ def describe(
 
 @app.command()
 def stream(
-    model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
+    model: Annotated[
+        Path, typer.Argument(help="Folder of a saved model; with --evaluate, a CSV or Parquet file.")
+    ],
     form: Annotated[str, typer.Option("--format", help="Of the rows that come in: json or csv.")] = "json",
     key: Annotated[str, typer.Option(help="Column that says what a row belongs to.")] = "key",
     level: Annotated[str, typer.Option(help="Central intervals of forecasts, in percent.")] = "80,95",
@@ -389,11 +391,26 @@ def stream(
         int, typer.Option(min=1, help="Keys kept; the least recently used goes.")
     ] = 1_000_000,
     storage: Annotated[str, typer.Option(help="Of the weights: float32, bfloat16 or int8.")] = "float32",
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="Learn the rows of a file online: predict, score, then learn.")
+    ] = False,
+    target: Annotated[str | None, typer.Option(help="With --evaluate: the column to predict.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="With --evaluate: classify, regress or forecast. Default: by the target."),
+    ] = None,
+    delay: Annotated[int, typer.Option(min=0, help="With --evaluate: rows before a label comes.")] = 0,
+    as_json: Json = False,
 ) -> None:
-    """Answer rows from standard input as they come, one line of JSON each.
+    """Answer rows from standard input as they come, one line of JSON each; or evaluate learning online.
 
-    Example: tail -f live.jsonl | lamina stream model/ --snapshot state.bin
+    Examples: tail -f live.jsonl | lamina stream model/ --snapshot state.bin
+
+    lamina stream electricity.csv --evaluate --target class
     """
+    if evaluate or target is not None:
+        _evaluate_stream(model, target if evaluate else None, task=task, delay=delay, as_json=as_json)
+        return
     from lamina.streaming.command import stream_lines
     from lamina.streaming.session import Session
 
@@ -411,6 +428,21 @@ def stream(
     typer.echo(f"{done.rows} rows, {done.errors} with errors{before}; {len(session)} keys", err=True)
     if done.how == "interrupted":
         raise typer.Exit(130)
+
+
+def _evaluate_stream(data: Path, target: str | None, *, task: str | None, delay: int, as_json: bool) -> None:
+    from rich.console import Console
+
+    from lamina.streaming.progressive import evaluate_file
+    from lamina.terminal import show_evaluation
+
+    if target is None:
+        raise ConfigError("--evaluate and --target COLUMN go together; give both")
+    chosen, left_out, found = evaluate_file(data, target, task=task, delay=delay)  # type: ignore[arg-type]  # checked there
+    if as_json:
+        typer.echo(json.dumps({"task": chosen, "left_out": left_out, **found.to_dict()}, allow_nan=False))
+    else:
+        show_evaluation(Console(), chosen, left_out, found)
 
 
 @app.command()

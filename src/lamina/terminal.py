@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
+    from lamina.streaming.progressive import Evaluation
     from lamina.study.compare import Change
     from lamina.study.run import Opening
     from lamina.study.verdict import Candidate, StudyRecord
@@ -267,3 +268,33 @@ def count(value: int | None) -> str:
     if value is None:
         return "–"
     return f"{value / 1000:.0f} k" if value >= 1000 else str(value)
+
+
+_POINTS = 12
+
+
+def show_evaluation(console: Console, task: str, left_out: list[str], found: Evaluation) -> None:
+    """Print what a progressive evaluation found: the score beside no change, the curve, the experts."""
+    unit = "accuracy" if found.metric == "accuracy" else "mean absolute error"
+    if left_out:
+        console.print(f"[dim]left out, being no numbers: {escape(', '.join(left_out))}[/dim]")
+    console.print(
+        f"{task} · {found.rows:,} rows scored · {unit} [bold]{found.score:.4g}[/bold], no change "
+        f"{found.no_change:.4g} · kappa against no change {found.kappa:.3f}",
+        highlight=False,
+    )
+    if found.coverage is not None:
+        console.print(f"90 % intervals held {found.coverage:.1%} of the values", highlight=False)
+    every = -(-len(found.curve) // _POINTS)
+    table = Table("up to row", unit, "no change", box=None)
+    for point in found.curve[every - 1 :: every]:
+        table.add_row(f"{point.row:,}", f"{point.score:.4g}", f"{point.no_change:.4g}")
+    console.print(table)
+    largest = sorted(found.weights.items(), key=lambda item: -item[1])[:4]
+    experts = ", ".join(f"{escape(name)} {share:.0%}" for name, share in largest)
+    console.print(f"experts at the end: {experts}", highlight=False)
+    console.print(
+        f"{found.rows_per_s:,.0f} rows a second · {found.nbytes:,} bytes learned · "
+        f"worse than no change in {found.windows_below:.0%} of the windows",
+        highlight=False,
+    )
