@@ -1,0 +1,48 @@
+"""Two small cases of the benchmark with seeds of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def verdict() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("benchmark_verdict", FOLDER / "verdict.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_equal_depths_are_told_apart_in_at_most_five_percent(verdict: ModuleType) -> None:
+    case = next(case for case in verdict.cases() if case.name == "four equal depths, five questions")
+    result = verdict.measure(case, 150)
+    # 5 % of 150 studies is 7.5; 14 is the 99 % point of a binomial
+    assert result.means["claimed"] <= 14 / 150
+
+
+def test_a_gain_of_two_deviations_is_found_within_ten_seeds(verdict: ModuleType) -> None:
+    case = next(case for case in verdict.cases() if case.name == "gain 2, 4 depths, 10 seeds")
+    # of 95 % in 200 studies, 181 is the 1 % point of a binomial
+    assert verdict.measure(case, 200).means["found"] >= 181 / 200
+
+
+def test_a_world_has_the_spread_it_states(verdict: ModuleType) -> None:
+    rng = np.random.default_rng(3)
+    for form in ({}, {"windows_each": 80, "overlap": 8}, {"windows_each": 80, "persistent": True}):
+        world = verdict.World(window_error=0.5, **form)
+        noise = np.stack([world.draw(rng, 2, 4).mean(axis=-1) for _ in range(2_000)]) / world.seed_sd
+        own = noise - noise.mean(axis=2, keepdims=True)  # (studies, arms, seeds)
+        assert own.var() * 4 / 3 == pytest.approx(1.0, rel=0.05)
+        gap = noise.mean(axis=2) @ np.array([1.0, -1.0])
+        assert gap.var() == pytest.approx(0.5**2 + 2 / 4, rel=0.1)
