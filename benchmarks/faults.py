@@ -109,12 +109,12 @@ def recording(rng: Rng, rows: int) -> Array:
 
 
 def later(y: Array, lag: int) -> Array:
-    return np.r_[y[lag:], np.full(lag, np.nan)]
+    return np.asarray(np.r_[y[lag:], np.full(lag, np.nan)], np.float64)
 
 
 def centred_mean(y: Array, reach: int) -> Array:
     padded = np.pad(y, reach, mode="edge")
-    return np.convolve(padded, np.ones(2 * reach + 1) / (2 * reach + 1), mode="valid")
+    return np.asarray(np.convolve(padded, np.ones(2 * reach + 1) / (2 * reach + 1), mode="valid"), np.float64)
 
 
 # Checking
@@ -460,12 +460,10 @@ def sound(folder: Path | None) -> Iterator[Outcome]:
         try:
             if isinstance(source, SeriesSource):
                 results = checked(load_series(name, folder), horizon=source.horizon)
-            elif source.task == "classify":
+            else:
                 rest, test = load_labelled(name, folder)
                 training, validation = split_labelled(rest, 0.2, 1)
                 results = check_labelled(training, validation, test)
-            else:
-                continue
         except DataError as error:
             if folder is None:
                 continue  # it does not come with the package

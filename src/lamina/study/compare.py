@@ -110,7 +110,8 @@ def _costs(before: StudyRecord, after: StudyRecord) -> Iterator[Change]:
 
 
 def _entries(record: StudyRecord) -> dict[str, Candidate | Baseline]:
-    return {entry.id: entry for entry in (*record.candidates, *record.baselines)}
+    entries: list[Candidate | Baseline] = [*record.candidates, *record.baselines]
+    return {entry.id: entry for entry in entries}
 
 
 def _has_test(record: StudyRecord) -> bool:
