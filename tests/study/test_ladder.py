@@ -207,6 +207,21 @@ def test_a_depth_that_fails_often_is_repaired_once_and_stands_so_in_the_comparis
     assert decision.sentence.count("failed to train") == 1
 
 
+def test_seeds_that_fail_at_later_looks_are_counted_too(fake: Callable[..., Any], tmp_path: Path) -> None:
+    """An arm with a failed seed is still looked at by the seeds tried, so that no look is repeated."""
+    failing = (("lstm-2-forward", 1001), ("lstm-2-forward", 1007))
+    truth = {"lstm-1-forward": 1.0, "lstm-2-forward": 0.97}
+    bench = fake(truth=truth, noise=0.05, collapsing_seeds=failing)
+    findings = climb(bench, tmp_path, depths=(1, 2)).findings
+    (told,) = findings.collapses["depth"]
+    tried = len(findings.standings["lstm-2-forward"].repeats)
+    assert tried > 7
+    assert (told.failed, told.seeds) == (2, tried)
+    sentence = findings.decisions["depth"].sentence
+    assert sentence.endswith(f"Depth 2 failed to train in 2 of {tried} seeds.")
+    assert sentence.count("failed to train") == 1
+
+
 def test_a_design_that_learns_nothing_counts_as_collapsed(fake: Callable[..., Any], tmp_path: Path) -> None:
     """Depth 3 ends at the level of the naive rule, 1.3, which the others beat by far."""
     bench = fake(truth={**BETTER_WITH_TWO, "lstm-3-forward": 1.3, REPAIRED: 0.8})

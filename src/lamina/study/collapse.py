@@ -6,7 +6,7 @@ a decoder of 8 plain layers scored 1.4 BLEU against 22.4 of 4, and 17.0 with res
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +75,29 @@ def _percent(share: float) -> str:
 
 def fails_too_often(standing: Standing) -> bool:
     """Whether so many seeds failed that the design cannot be judged by the others."""
-    return len(standing.repeats) - len(standing.trained) >= max(1.0, TOO_OFTEN * len(standing.repeats))
+    return _failed(standing) >= max(1.0, TOO_OFTEN * len(standing.repeats))
+
+
+def counted(asked: Mapping[str, Standing], judged: Mapping[str, Standing]) -> tuple[Collapse, ...]:
+    """The arms of which seeds failed, by name.
+
+    Args:
+        asked: what the question compared at first.
+        judged: what stands in the comparison: the same, or the repaired design.
+    """
+    found = []
+    for name, standing in asked.items():
+        failed, other = _failed(standing), judged[name]
+        if other is not standing:
+            repair = (other.design.id, _failed(other), len(other.repeats))
+            found.append(Collapse(name, standing.design.id, failed, len(standing.repeats), *repair))
+        elif failed:
+            found.append(Collapse(name, standing.design.id, failed, len(standing.repeats)))
+    return tuple(found)
+
+
+def _failed(standing: Standing) -> int:
+    return len(standing.repeats) - len(standing.trained)
 
 
 def told(collapses: Sequence[Collapse], *, about_depth: bool) -> str:

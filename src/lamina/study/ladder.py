@@ -21,7 +21,7 @@ import numpy as np
 from lamina.errors import LaminaError
 from lamina.study.bench import Bench, Standing
 from lamina.study.budget import Budget, Stage
-from lamina.study.collapse import Collapse, fails_too_often, mark, told
+from lamina.study.collapse import counted, fails_too_often, mark, told
 from lamina.study.constraints import Limits, choose, first_costs, smaller, within_time
 from lamina.study.decide import Decision, decide
 from lamina.study.estimates import of_data, of_overfitting
@@ -30,6 +30,7 @@ from lamina.study.pace import Pace, choose_pace
 from lamina.study.questions import ABOUT_DEPTH, CARRIED, ESTIMATES, MAIN, Known, Ladder, arms
 from lamina.study.rounds import LEAST_SEEDS, Rounds
 from lamina.study.scores import Arm
+from lamina.study.sentences import failures
 from lamina.study.sequential import MOST_SEEDS, Looks, error_level, plan_looks
 from lamina.study.space import repaired
 from lamina.study.trials import Trials
@@ -163,49 +164,39 @@ class Climb:
         if question in ESTIMATES:
             self._estimate(question, standings)
         else:
-            self._decide(question, self._repaired(question, standings, stage, rounds), stage, rounds)
+            self._decide(question, standings, stage, rounds)
 
     def _leave_open(self, question: Ladder, reason: str) -> None:
         self.findings.unanswered[question] = reason
         self._listener.answer(question, f"Not answered: {reason}.")
 
-    def _repaired(
-        self, question: Ladder, standings: dict[str, Standing], stage: Stage, rounds: Rounds
-    ) -> dict[str, Standing]:
+    def _repaired(self, standings: dict[str, Standing], stage: Stage, rounds: Rounds) -> dict[str, Standing]:
         """The standings, with arms that failed too often replaced by what makes them train."""
         self._mark(standings)
-        judged, collapses = dict(standings), []
+        judged = dict(standings)
         for name, standing in standings.items():
-            failed = len(standing.repeats) - len(standing.trained)
-            if not failed:
-                continue
-            found = Collapse(name, standing.design.id, failed, len(standing.repeats))
             design = repaired(standing.design) if fails_too_often(standing) else None
-            other = None if design is None else rounds.standing(design)
-            if other is not None and rounds.least_s([other]) <= stage.left_s:
-                self._progress.total += rounds.missing([other])
-                rounds.first([other], stage)
-                self._mark({**judged, name: other})
-                if len(other.trained) >= min(LEAST_SEEDS, len(standing.trained) + 1):
-                    judged[name] = other
-                    tried = len(other.repeats)
-                    found = replace(
-                        found,
-                        repaired=other.design.id,
-                        repaired_failed=tried - len(other.trained),
-                        repaired_seeds=tried,
-                    )
-            collapses.append(found)
-        self.findings.collapses[question] = tuple(collapses)
-        self.findings.compared[question] = {name: standing.design for name, standing in judged.items()}
+            if design is None:
+                continue
+            other = rounds.standing(design)
+            if rounds.least_s([other]) > stage.left_s:
+                continue
+            self._progress.total += rounds.missing([other])
+            rounds.first([other], stage)
+            self._mark({**judged, name: other})
+            if len(other.trained) >= min(LEAST_SEEDS, len(standing.trained) + 1):
+                judged[name] = other
         return judged
 
     def _mark(self, standings: dict[str, Standing]) -> None:
         sound = [method for method in self.findings.trivial if not method.failed]
         mark(standings.values(), next(iter(sound), None), higher_is_better=self._higher)
 
-    def _decide(self, question: Ladder, standings: dict[str, Standing], stage: Stage, rounds: Rounds) -> None:
+    def _decide(self, question: Ladder, asked: dict[str, Standing], stage: Stage, rounds: Rounds) -> None:
         """Look, and add seeds up to the next look, until the question is settled or its time has ended."""
+        findings = self.findings
+        standings = self._repaired(asked, stage, rounds)
+        findings.compared[question] = {name: standing.design for name, standing in standings.items()}
         looks, level = self._looks(standings, stage, rounds), self._level(question)
         decision = self._decision(question, standings, looks, level)
         while decision is not None and (seeds := decision.next_seeds) is not None:
@@ -216,12 +207,12 @@ class Climb:
             rounds.up_to(contested, seeds)
             self._mark(standings)
             decision = self._decision(question, standings, looks, level)
+        findings.collapses[question] = counted(asked, standings)
         if decision is None:
             self._leave_open(question, "fewer than two of the designs trained")
             return
         if decision.cleared:
             self._cleared.add(question)
-        findings = self.findings
         decision = replace(decision, sentence=self._told(question, decision, rounds))
         findings.decisions[question] = decision
         designs = findings.compared[question]
@@ -257,12 +248,11 @@ class Climb:
     ) -> Decision | None:
         assert question != "overfitting"
         assert question != "data"
-        repairs = {one.arm for one in self.findings.collapses.get(question, ())}
         candidates = [self.arm(name, standing) for name, standing in standings.items()]
         try:
-            return decide(
+            decision = decide(
                 question,
-                [replace(arm, collapsed=0) if arm.name in repairs else arm for arm in candidates],
+                candidates,
                 self._bench.layout,
                 higher_is_better=self._higher,
                 rope=self._rope,
@@ -272,6 +262,8 @@ class Climb:
             )
         except LaminaError:
             return None  # fewer than two arms trained; told as unanswered
+        # What failed to train is told with its repair, which the statistics know nothing of.
+        return replace(decision, sentence=decision.sentence.removesuffix(failures(question, candidates)))
 
     def _told(self, question: Ladder, decision: Decision, rounds: Rounds) -> str:
         """The decision's sentence, with what it is measured at and what failed to train."""
