@@ -1,8 +1,9 @@
-"""Two small cases of the benchmark with seeds of their own."""
+"""Two small cases of the benchmark with seeds of their own, and the committed results of all of them."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -46,3 +47,11 @@ def test_a_world_has_the_spread_it_states(verdict: ModuleType) -> None:
         assert own.var() * 4 / 3 == pytest.approx(1.0, rel=0.05)
         gap = noise.mean(axis=2) @ np.array([1.0, -1.0])
         assert gap.var() == pytest.approx(0.5**2 + 2 / 4, rel=0.1)
+
+
+def test_committed_results_are_of_these_cases(verdict: ModuleType) -> None:
+    committed = json.loads((FOLDER / "results" / "verdict.json").read_text(encoding="utf-8"))
+    assert committed["studies"] >= 1_000
+    told = {result["case"]: result["bars"] for result in committed["results"]}
+    stated = {case.name: {name: str(bar) for name, bar in case.bars.items()} for case in verdict.cases()}
+    assert told == stated
