@@ -72,6 +72,14 @@ def test_questions_share_the_error_of_a_study() -> None:
     assert sum(error_level(question, asked) for question in asked) == pytest.approx(LEVEL)
     assert error_level("depth", ("depth",)) == LEVEL
     assert error_level("cell", ("direction", "cell")) == LEVEL / 2
+    assert error_level("clipping", (), further=("clipping",)) == LEVEL
+
+
+def test_further_questions_are_of_the_same_family() -> None:
+    asked, further = ("depth", "direction", "cell"), ("residual", "clipping")
+    levels = [error_level(name, asked, further=further) for name in (*asked, *further)]
+    assert levels == pytest.approx([0.025, 0.01, 0.01, 0.0025, 0.0025])
+    assert error_level("residual", asked, {"cell"}, further=further) == pytest.approx(0.0125)
 
 
 def test_what_a_cleared_question_leaves_goes_to_the_next_only() -> None:

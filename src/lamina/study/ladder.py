@@ -231,11 +231,11 @@ class Climb:
         return plan_looks(max(1, first), most=max(first, min(first + more, MOST_SEEDS)))
 
     def _level(self, question: Ladder) -> float:
-        """Error that the question may spend; the main questions and the further ones are two families."""
-        family = [name for name in self._questions if name not in ESTIMATES]
-        if question in self._further:
-            family = [name for name in self._further if name not in ESTIMATES]
-        return error_level(question, family, self._cleared)
+        """Error that the question may spend, of what all comparisons of the study may err together."""
+        compared, further = (
+            [name for name in asked if name not in ESTIMATES] for asked in (self._questions, self._further)
+        )
+        return error_level(question, compared, self._cleared, further=further)
 
     def _decision(
         self,

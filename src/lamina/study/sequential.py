@@ -38,6 +38,7 @@ LOOKS = (5, 10, 16, 24)  # seeds of each arm; benchmarks/verdict.py measures wha
 MOST_SEEDS = LOOKS[-1]
 APART = 1.3  # a look has at least this many times the seeds of the one before
 DEPTH_SHARE = 0.5
+FURTHER_SHARE = 0.1
 
 _POINTS = 301  # of the grid a density is integrated on; errors of levels stay below one part in a thousand
 _LOWEST_Z = -8.0
@@ -102,34 +103,45 @@ def plan_looks(first: int, *, most: int = MOST_SEEDS) -> Looks:
     return Looks(tuple(planned))
 
 
-def error_level(question: str, questions: Sequence[str], cleared: Collection[str] = ()) -> float:
+def error_level(
+    question: str, questions: Sequence[str], cleared: Collection[str] = (), *, further: Sequence[str] = ()
+) -> float:
     """One-sided error that a question may spend: its share of ``LEVEL``, and what cleared ones hand on.
 
-    Depth has half, the others equal parts of the rest. A question is cleared where every claim that it could
-    make was made: nothing in it is left to be claimed wrongly, and its share goes to the next question. So
-    Holm's rule, in the order of asking, since an answer must stand before the next question is asked.
+    Depth has ``DEPTH_SHARE`` of it where other questions are asked too, all further ones together
+    ``FURTHER_SHARE``, and the others equal parts of the rest. A question is cleared where every claim that it
+    could make was made: nothing in it is left to be claimed wrongly, and its share goes to the next question.
+    So Holm's rule, in the order of asking, since an answer must stand before the next question is asked.
 
     Source: the fallback procedure of Wiens 2003, doi:10.1002/pst.64.
 
     >>> asked = ("depth", "direction", "cell")
     >>> error_level("depth", asked), error_level("cell", asked), error_level("cell", asked, {"direction"})
     (0.025, 0.0125, 0.025)
+    >>> round(error_level("clipping", asked, further=("clipping",)), 4)
+    0.005
     """
-    shares = _shares(questions)
-    place = list(questions).index(question)
+    shares = _shares(questions, further)
+    order = [*questions, *further]
+    place = order.index(question)
     level = shares[question]
-    for earlier in reversed(questions[:place]):
+    for earlier in reversed(order[:place]):
         if earlier not in cleared:
             break
         level += shares[earlier]
     return level
 
 
-def _shares(questions: Sequence[str]) -> dict[str, float]:
-    if "depth" not in questions or len(questions) == 1:
-        return dict.fromkeys(questions, LEVEL / len(questions))
-    others = LEVEL * (1 - DEPTH_SHARE) / (len(questions) - 1)
-    return {name: LEVEL * DEPTH_SHARE if name == "depth" else others for name in questions}
+def _shares(questions: Sequence[str], further: Sequence[str]) -> dict[str, float]:
+    last = LEVEL if not questions else LEVEL * FURTHER_SHARE if further else 0.0
+    first = LEVEL - last
+    if "depth" in questions and len(questions) > 1:
+        depth = LEVEL * DEPTH_SHARE
+        others = (first - depth) / (len(questions) - 1)
+        shares = {name: depth if name == "depth" else others for name in questions}
+    else:
+        shares = {name: first / len(questions) for name in questions}
+    return shares | {name: last / len(further) for name in further}
 
 
 @lru_cache(maxsize=256)
