@@ -101,6 +101,14 @@ class SeriesRowForm:
         covariates = (column.name for column in (*self.past, *self.future, *self.fixed))
         return (self.time, self.target, *covariates)
 
+    @cached_property
+    def _all(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    @cached_property
+    def _needed(self) -> frozenset[str]:
+        return frozenset(self.names[1:])  # the first is the time
+
     def read(self, row: Mapping[str, object] | float) -> SeriesRow:
         """A row's numbers; a bare number is the target, where the row needs nothing else.
 
@@ -109,14 +117,14 @@ class SeriesRowForm:
         """
         if not isinstance(row, Mapping):
             row = {self.target: row}
-        unknown = [str(name) for name in row if name not in self.names]
-        if unknown:
+        if not row.keys() <= self._all:
+            unknown = [str(name) for name in row if name not in self._all]
             raise DataError(
                 f"a row holds {', '.join(self.names)}, but this one has '{unknown[0]}'"
                 f"{did_you_mean(unknown[0], self.names)}. Leave it out."
             )
-        left_out = [name for name in self.names[1:] if name not in row]  # the first is the time
-        if left_out:
+        if not row.keys() >= self._needed:
+            left_out = [name for name in self.names if name in self._needed and name not in row]
             raise DataError(
                 f"a row holds {', '.join(self.names)}, but this one lacks '{left_out[0]}'. "
                 "Give it as null where it is missing."
@@ -132,7 +140,15 @@ class SeriesRowForm:
                 )
         fixed = [number for column in self.fixed for number in column.encode(row[column.name])]
         time = None if row.get(self.time) is None else self.as_time(row[self.time])
-        return SeriesRow(values[0], np.array(values[1:], np.float32), np.array(fixed, np.float32), time)
+        return SeriesRow(values[0], _numbers(values[1:]), _numbers(fixed), time)
+
+    def made_up(self, time: int) -> dict[str, object]:
+        """A row of this form at a time: ones, and the first category of each column that has any."""
+        row: dict[str, object] = {
+            column.name: column.categories[0] if column.categories else 1.0
+            for column in (*self.past, *self.future, *self.fixed)
+        }
+        return {self.time: str(np.datetime64(time, "us")) if self.dated else time, self.target: 1.0, **row}
 
     def read_ahead(self, rows: Sequence[Mapping[str, object]], horizon: int) -> NDArray[np.float32]:
         """What is known of the next ``horizon`` rows, (horizon, numbers)."""
@@ -156,7 +172,7 @@ class SeriesRowForm:
         if isinstance(value, int | float | np.number):
             raise DataError(f"'{self.time}' is a date, such as '2026-05-01T13:00', but is {value!r}.")
         try:
-            return int(np.datetime64(value, "us").astype(np.int64))  # type: ignore[call-overload]  # tries any type
+            return int(np.datetime64(value, "us").view(np.int64))  # type: ignore[call-overload]  # tries any type
         except (ValueError, TypeError):
             raise DataError(
                 f"'{self.time}' is a date, such as '2026-05-01T13:00', but is {value!r}."
@@ -167,6 +183,14 @@ class SeriesRowForm:
         for column in (*self.past, *self.future):
             names += [column.name] * column.size
         return names[place]
+
+
+_NOTHING = np.zeros(0, np.float32)
+
+
+def _numbers(values: list[float]) -> NDArray[np.float32]:
+    """An array of the values; making an empty one anew takes a microsecond."""
+    return np.array(values, np.float32) if values else _NOTHING
 
 
 def as_number(name: str, value: object) -> float:

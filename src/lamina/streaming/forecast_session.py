@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,10 @@ from lamina.streaming.session import Session
 from lamina.tasks.intervals import interval
 
 Array = NDArray[np.float64]
-MOST_CALENDARS = 1024  # of the calendar features kept, one for each time
+# Calendar features are made for so many steps at once and kept for so many stretches of them: made for each
+# row, they take ten times as long as a small network.
+STRETCH = 128
+MOST_STRETCHES = 64
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,15 @@ class ForecastSession(Session):
         self._rows = rows
         self._frequency = Frequency.from_dict(inputs["frequency"])
         self._cycles = tuple(inputs["calendar"])
-        self._calendars: dict[int, NDArray[np.float32]] = {}
+        self._weekly = set(self._cycles) <= {"hour_of_day", "day_of_week"}
+        self._stretches: dict[object, NDArray[np.float32]] = {}
         self.horizon = int(form["horizon"])
         self.input_size = int(form["input_size"])
         self.levels = tuple(form["quantiles"])
         self._ticks = self._frequency.ticks  # 0 where a step is months
         self._ahead = self._ticks * np.arange(1, self.horizon + 1)
+        self._far_ahead = self._ticks * np.arange(1, self.horizon + STRETCH)
+        self._nothing_known = np.zeros((self.horizon, 0), np.float32)
         self._no_calendar = np.zeros((self.horizon, 0), np.float32)
 
     @classmethod
@@ -152,11 +158,27 @@ class ForecastSession(Session):
             return None
         return self._forecast(key, known, head[1])
 
+    def rows_ahead(self, key: str = "") -> Iterator[dict[str, object]]:
+        """Rows that may follow those of a key, a step apart; their values are made up.
+
+        With them one can measure what a step costs, which does not depend on the values.
+
+        Raises:
+            DataError: the key has no rows yet, or its rows have no time.
+        """
+        head = self._native.head(key)
+        if head is None or head[1] is None:
+            raise DataError(f"{key!r} has no row with a time that others could follow. Step one first.")
+        last = head[1]
+        while True:
+            last = int(self._times(last)[:1].astype(np.int64)[0])
+            yield self._rows.made_up(last)
+
     def _known(self, future: Sequence[Mapping[str, object]]) -> NDArray[np.float32]:
         if not self._rows.future:
             if future:
                 raise DataError("this model was fitted without columns known ahead. Leave out future.")
-            return np.zeros((self.horizon, 0), np.float32)
+            return self._nothing_known
         return self._rows.read_ahead(future, self.horizon)
 
     def _skipped(self, key: str, row: SeriesRow) -> int:
@@ -203,21 +225,34 @@ class ForecastSession(Session):
     def _times(self, last: int) -> NDArray[Any]:
         if not self._ticks:
             return self._frequency.future_times(np.datetime64(last, "us"), self.horizon)
-        ahead = last + self._ahead
-        return ahead.view("M8[us]") if self._rows.dated else ahead
+        return self._dates(last + self._ahead)
+
+    def _dates(self, counts: NDArray[np.int64]) -> NDArray[Any]:
+        return counts.view("M8[us]") if self._rows.dated else counts
 
     def _calendar(self, last: int | None) -> NDArray[np.float32]:
         """Calendar features of the steps after ``last``, (horizon, features)."""
         if not self._cycles or last is None:
             return self._no_calendar
-        # hours and weekdays come again each week, and many keys share a time
-        phase = last % WEEK_US if set(self._cycles) <= {"hour_of_day", "day_of_week"} else last
-        if phase not in self._calendars:
-            if len(self._calendars) == MOST_CALENDARS:
-                self._calendars.clear()
-            found = calendar_features(self._times(last), self._frequency, self._cycles)
-            self._calendars[phase] = np.ascontiguousarray(found, np.float32)
-        return self._calendars[phase]
+        if not self._ticks:
+            return self._features(last, self._times(last))
+        # hours and weekdays come again each week
+        row, phase = divmod(last % WEEK_US if self._weekly else last, self._ticks)
+        stretch, place = divmod(row, STRETCH)
+        known = self._stretches.get((stretch, phase))
+        if known is None:
+            first = stretch * STRETCH * self._ticks + phase
+            known = self._features((stretch, phase), self._dates(first + self._far_ahead))
+        return known[place : place + self.horizon]
+
+    def _features(self, kept_as: object, times: NDArray[Any]) -> NDArray[np.float32]:
+        """Calendar features of the times, kept."""
+        if kept_as not in self._stretches:
+            if len(self._stretches) == MOST_STRETCHES:
+                self._stretches.clear()
+            found = calendar_features(times, self._frequency, self._cycles)
+            self._stretches[kept_as] = np.ascontiguousarray(found, np.float32)
+        return self._stretches[kept_as]
 
     def _forecast(self, key: str, known: NDArray[np.float32], last: int | None) -> Forecast:
         quantiles = np.empty((self.horizon, len(self.levels)))
