@@ -28,6 +28,7 @@ from lamina.study.classify_bench import ClassifyBench
 from lamina.study.constraints import Limits, parse_size_mb
 from lamina.study.forecast_bench import ForecastBench
 from lamina.study.questions import FURTHER, parse_questions
+from lamina.study.replay import Replay, replay
 from lamina.study.run import RECORD, Quiet, StudyListener, run_study
 from lamina.study.table_checks import column_leaks, constant_target
 from lamina.study.verdict import StudyRecord, Verdict
@@ -129,6 +130,15 @@ class Study:
         target = Path(path) if path is not None else self.folder / REPORT
         render(self.record, target)
         return target
+
+    def replay(self) -> Replay:
+        """Decide every question once more from the recorded scores, and say what does not follow.
+
+        Raises:
+            ConfigError: the study was made before scores were recorded.
+            SavedModelError: the file of scores is missing or is not the one that the study wrote.
+        """
+        return replay(self.record, self.folder)
 
 
 def open_study(folder: str | os.PathLike[str]) -> Study:

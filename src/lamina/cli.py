@@ -451,11 +451,29 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="File to write; default: report.html in the folder.")
     ] = None,
+    replay: Annotated[
+        bool,
+        typer.Option(
+            help="Write nothing; decide every question once more from the recorded scores, and compare."
+        ),
+    ] = False,
 ) -> None:
-    """Write the report of a study again from its study.json."""
+    """Write the report of a study again from its study.json, or check that it follows from its scores."""
     from lamina.api import open_study
 
-    typer.echo(open_study(folder).report(out))
+    if not replay:
+        typer.echo(open_study(folder).report(out))
+        return
+    if out is not None:
+        raise ConfigError("--replay writes no report, so that --out would have no effect; leave one out")
+    from rich.console import Console
+
+    from lamina.terminal import show_replay
+
+    found = open_study(folder).replay()
+    show_replay(Console(), found)
+    if found.differences:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from rich.table import Column, Table
 if TYPE_CHECKING:
     from lamina.streaming.progressive import Evaluation
     from lamina.study.compare import Change
+    from lamina.study.replay import Replay
     from lamina.study.run import Opening
     from lamina.study.verdict import Candidate, StudyRecord
 
@@ -298,3 +299,17 @@ def show_evaluation(console: Console, task: str, left_out: list[str], found: Eva
         f"worse than no change in {found.windows_below:.0%} of the windows",
         highlight=False,
     )
+
+
+def show_replay(console: Console, found: Replay) -> None:
+    """How many sentences follow from the scores, and what does not."""
+    console.print(
+        f"{found.following} of {len(found.sentences)} sentences follow from the recorded scores",
+        highlight=False,
+    )
+    for one in found.differences:
+        console.print(f"  {one.question}, {one.field}", style="bold red", highlight=False)
+        console.print(f"    recorded: {one.recorded}", markup=False, highlight=False)
+        console.print(f"    replayed: {one.replayed}", markup=False, highlight=False)
+    if found.open:
+        console.print(f"left open, so that no score tells: {', '.join(found.open)}", highlight=False)

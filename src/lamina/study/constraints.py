@@ -20,7 +20,7 @@ PROBE_STEPS = 2
 SHARE = 16.0  # weight of the stage in the budget, beside those of the questions
 SPARE = 0.9  # share of the training time that is used, as runs differ
 WORDS = {
-    "latency_us": "an answer in {:.3g} us",
+    "latency_us": "nine in ten answers within {:.3g} us",
     "params": "{:,.0f} parameters",
     "train_s": "{:.3g} s of training",
     "memory_mb": "{:.3g} MB of memory in training",
@@ -33,8 +33,8 @@ class Limits:
     """What the recommended network may cost at most; None for no limit.
 
     Attributes:
-        latency_us: microseconds from a row to its answer, by streaming session where the network can stream,
-            else by ``predict``; see ``lamina.study.cost.step_us``.
+        latency_us: microseconds from a row to its answer, kept by nine answers in ten of a streaming session
+            where the network can stream, else by the median of ``predict``; see ``study/cost.py``.
         params: numbers that it learns.
         train_s: seconds to train a seed.
         memory_mb: growth of the process's memory while it trains.
@@ -56,6 +56,30 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Option:
+    """A trained design that may be chosen: its id and label, its mean validation score, its costs."""
+
+    id: str
+    label: str
+    score: float
+    costs: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What limits leave of options, by id: the best that keeps them or None, the nearest, the best of all.
+
+    ``price`` is what the limits cost, as a share of the score of the best without them.
+    """
+
+    chosen: str | None
+    nearest: str
+    unlimited: str
+    price: float
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Fit:
     """What the limits leave.
 
@@ -63,14 +87,14 @@ class Fit:
         chosen: the best design that keeps them, or None.
         nearest: where none does, the one that breaks them by the smallest factor.
         price: what the limits cost, as a share of the score of the best design without them.
-        costs: of every design that was considered, by id.
+        options: every design that was considered.
     """
 
     chosen: Design | None
     nearest: Design
     unlimited: Design
     price: float
-    costs: dict[str, dict[str, float]]
+    options: tuple[Option, ...]
     sentence: str
 
 
@@ -144,30 +168,45 @@ def within_time(design: Design, limits: Limits, rounds: Rounds) -> Design:
 
 def choose(bench: Bench, standings: Sequence[Standing], limits: Limits) -> Fit:
     """The best of the trained designs that keep the limits, by mean validation score."""
-    sign = -1.0 if bench.metric.direction == "higher" else 1.0
-    means = {s.design.id: sum(run.score for run in s.trained) / len(s.trained) for s in standings}
-    costs = {s.design.id: costs_of(bench, s, limits) for s in standings}
-    ranked = sorted((s.design for s in standings), key=lambda design: sign * means[design.id])
-    fitting = [design for design in ranked if limits.excess(costs[design.id]) <= 1]
+    designs = {standing.design.id: standing.design for standing in standings}
+    options = tuple(
+        Option(
+            standing.design.id,
+            standing.design.label,
+            sum(run.score for run in standing.trained) / len(standing.trained),
+            costs_of(bench, standing, limits),
+        )
+        for standing in standings
+    )
+    found = pick(options, limits, higher_is_better=bench.metric.direction == "higher")
+    chosen = None if found.chosen is None else designs[found.chosen]
+    return Fit(chosen, designs[found.nearest], designs[found.unlimited], found.price, options, found.sentence)
+
+
+def pick(options: Sequence[Option], limits: Limits, *, higher_is_better: bool) -> Pick:
+    """The option of best score that keeps the limits, in words too."""
+    sign = -1.0 if higher_is_better else 1.0
+    ranked = sorted(options, key=lambda option: sign * option.score)
+    fitting = [option for option in ranked if limits.excess(option.costs) <= 1]
     best = ranked[0]
     if not fitting:
-        nearest = min(ranked, key=lambda design: limits.excess(costs[design.id]))
-        told = _told(limits, costs[nearest.id])
+        nearest = min(ranked, key=lambda option: limits.excess(option.costs))
+        told = _told(limits, nearest.costs)
         sentence = f"No network keeps the limits; {nearest.label} comes nearest ({told})."
-        return Fit(None, nearest, best, 0.0, costs, sentence)
+        return Pick(None, nearest.id, best.id, 0.0, sentence)
     chosen = fitting[0]
-    price = sign * (means[chosen.id] - means[best.id]) / (abs(means[best.id]) or 1.0)
+    price = sign * (chosen.score - best.score) / (abs(best.score) or 1.0)
     sentence = (
         f"{chosen.label}: the best of {len(fitting)} networks that keep the limits "
-        f"({_told(limits, costs[chosen.id])})."
+        f"({_told(limits, chosen.costs)})."
     )
     sentence += (
         " The limits cost nothing."
         if chosen == best
         else f" The limits cost {100 * price:.1f} % against {best.label}, which has "
-        f"{_told(limits, costs[best.id])}."
+        f"{_told(limits, best.costs)}."
     )
-    return Fit(chosen, chosen, best, price, costs, sentence)
+    return Pick(chosen.id, chosen.id, best.id, price, sentence)
 
 
 def kept(limits: Limits, fit: Fit | None, measured: Mapping[str, float]) -> CheckResult:

@@ -9,15 +9,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from lamina.errors import ConfigError
-from lamina.study.comparison import TEST, Comparison, Rules, compare_all
+from lamina.study.comparison import TEST, Comparison, Rules, compare, compare_all
 from lamina.study.scores import Arm, Layout
-from lamina.study.sentences import Facts, Question, Status, failures, sentence, would_change
+from lamina.study.sentences import NO_FRAME, Facts, Frame, Question, Status, failures, sentence, would_change
 from lamina.study.sequential import LEVEL, ONE_LOOK, Looks
 
 HOPELESS = 0.1  # chance of being settled by the last look, below which no more seeds are asked for
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """What a decision was made from: with it the decision can be made again."""
+
+    arms: tuple[Arm, ...]
+    looks: Looks
+    level: float
+    last: bool
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,8 @@ class Decision:
         contested: arms that more seeds may yet tell apart; none where it is settled or seeds would not help.
         next_seeds: seeds of each contested arm at the next look, or None where none is contested.
         cleared: whether every claim that the question could make was made, so that its error level is free.
+        basis: what it was made from.
+        frame: what the sentence says of the setting.
     """
 
     question: Question
@@ -57,6 +71,8 @@ class Decision:
     contested: tuple[str, ...]
     next_seeds: int | None
     cleared: bool
+    basis: Basis = field(compare=False, repr=False)
+    frame: Frame = NO_FRAME
 
 
 def decide(
@@ -117,7 +133,26 @@ def decide(
         contested=tuple(arm.name for arm in contested),
         next_seeds=looks.after(min(arm.tried for arm in contested)) if contested else None,
         cleared=answer is healthy[-1],
+        basis=Basis(tuple(arms), looks, level, last),
     )
+
+
+def effect_on_test(
+    arms: Sequence[Arm], answer: str, layout: Layout, *, higher_is_better: bool
+) -> tuple[float | None, tuple[float, float] | None]:
+    """How much better the answer is than its rival on the test part, with the interval.
+
+    Args:
+        arms: the two, the simpler first, with their scores on the test part; fewer where one has none.
+
+    Returns:
+        None twice where they share no window.
+    """
+    if len(arms) < 2 or not np.isfinite(np.concatenate([arm.scores for arm in arms])).all(axis=0).any():
+        return None, None
+    found = compare(arms[0], arms[1], layout, higher_is_better=higher_is_better)
+    sign = 1.0 if arms[1].name == answer else -1.0
+    return sign * found.effect, _oriented(found.interval, sign)
 
 
 def _facts(question: Question, arms: list[Arm], found: list[Comparison]) -> Facts:

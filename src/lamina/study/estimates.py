@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,11 +31,18 @@ class Estimate:
     p: float | None = None
     curves: tuple[Curve, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    points: dict[str, list[Point]] = field(default_factory=dict)
 
 
 def of_overfitting(runs: dict[str, Sequence[Run]]) -> Estimate | None:
     """The gap between training and validation loss, by arm; None where fewer than two arms have one."""
-    gaps = [gap for name, trained in runs.items() if (gap := gap_of(name, list(trained))) is not None]
+    return of_gaps(
+        [gap for name, trained in runs.items() if (gap := gap_of(name, list(trained))) is not None]
+    )
+
+
+def of_gaps(gaps: Sequence[Gap]) -> Estimate | None:
+    """What the gaps of arms say; None for fewer than two."""
     found = growth(gaps)
     if found is None:
         return None
@@ -63,6 +70,13 @@ def of_data(
         if standing.trained:
             scores = np.stack([run.errors for run in standing.trained])
             points[label].append(Point(standing.design.rows, scores))
+    return of_points(points, layout, higher_is_better=higher_is_better, rope=rope)
+
+
+def of_points(
+    points: Mapping[str, list[Point]], layout: Layout, *, higher_is_better: bool, rope: float
+) -> Estimate | None:
+    """What the points of learning curves say; None where the first has too few."""
     try:
         curves = learning_curves(points, layout, higher_is_better=higher_is_better, rope=rope)
     except ConfigError:
@@ -83,4 +97,5 @@ def of_data(
         n=min(len(point.scores) for point in points[curves[0].label]),
         test="power law, bootstrap of seeds and blocks of windows",
         curves=tuple(curves),
+        points=dict(points),
     )

@@ -30,7 +30,7 @@ from lamina.study.pace import Pace, choose_pace
 from lamina.study.questions import ABOUT_DEPTH, CARRIED, ESTIMATES, MAIN, Known, Ladder, arms
 from lamina.study.rounds import LEAST_SEEDS, Rounds
 from lamina.study.scores import Arm
-from lamina.study.sentences import failures
+from lamina.study.sentences import Frame, failures, framed
 from lamina.study.sequential import MOST_SEEDS, Looks, error_level, plan_looks
 from lamina.study.space import repaired
 from lamina.study.trials import Trials
@@ -213,9 +213,11 @@ class Climb:
             return
         if decision.cleared:
             self._cleared.add(question)
-        decision = replace(decision, sentence=self._told(question, decision, rounds))
+        designs, frame = findings.compared[question], self._frame(question, rounds)
+        words = framed(decision.sentence, frame)
+        words += told(findings.collapses[question], about_depth=question in ABOUT_DEPTH)
+        decision = replace(decision, sentence=words, frame=frame)
         findings.decisions[question] = decision
-        designs = findings.compared[question]
         # Of a question outside the main ones only a proven gain shapes the recommended model.
         if question in MAIN or (
             question in CARRIED and decision.status == "decided" and findings.winner in designs.values()
@@ -265,22 +267,17 @@ class Climb:
         # What failed to train is told with its repair, which the statistics know nothing of.
         return replace(decision, sentence=decision.sentence.removesuffix(failures(question, candidates)))
 
-    def _told(self, question: Ladder, decision: Decision, rounds: Rounds) -> str:
-        """The decision's sentence, with what it is measured at and what failed to train."""
+    def _frame(self, question: Ladder, rounds: Rounds) -> Frame:
+        """What the question's sentence says of its setting."""
         designs = list(self.findings.compared[question].values())
-        collapses = self.findings.collapses.get(question, ())
-        words = decision.sentence
         if question == "depth-parameters":
-            units = _listed([str(d.hidden) for d in designs])
-            words = f"At equal parameters ({units} units a layer): {words}"
+            return Frame(units=tuple(design.hidden for design in designs))
         if question == "depth-time":
-            shares = _listed([f"{d.steps:.2f}" for d in designs])
-            words = f"At equal training time ({shares} of the steps): {words}"
-        if question == "clipping":
-            clipped = rounds.standing(designs[-1]).trained
-            rate = float(np.mean([run.history["clip_rate"] for run in clipped])) if clipped else math.nan
-            words += f" The gradient was clipped in {100 * rate:.0f} % of the steps."
-        return words + told(collapses, about_depth=question in ABOUT_DEPTH)
+            return Frame(steps=tuple(design.steps for design in designs))
+        clipped = rounds.standing(designs[-1]).trained
+        if question == "clipping" and clipped:
+            return Frame(clip_rate=float(np.mean([run.history["clip_rate"] for run in clipped])))
+        return Frame()
 
     def _estimate(self, question: Ladder, standings: dict[str, Standing]) -> None:
         self._mark(standings)
@@ -365,7 +362,3 @@ class Climb:
             return judged([simplest, best])
         against_simplest = judged([simplest, strongest, best])
         return against_simplest if against_simplest.answer == simplest.name else judged([strongest, best])
-
-
-def _listed(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}"

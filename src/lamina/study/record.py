@@ -18,12 +18,12 @@ from lamina.ops.scan import explain
 from lamina.study.bench import Array, Bench, Run, Standing, Trivial
 from lamina.study.checks import CheckResult
 from lamina.study.collapse import Collapse as Failures
-from lamina.study.comparison import compare
 from lamina.study.constraints import Fit
 from lamina.study.cost import PredictCost, energy_uj
-from lamina.study.decide import Decision
+from lamina.study.decide import Decision, effect_on_test
 from lamina.study.estimates import Estimate
 from lamina.study.findings import Findings
+from lamina.study.ledger import ScoreBook
 from lamina.study.scores import Arm
 from lamina.study.sentences import OF_DEPTH
 from lamina.study.space import Design
@@ -34,9 +34,12 @@ from lamina.study.verdict import (
     Collapse,
     Curve,
     Environment,
+    Evidence,
     Gap,
     LearningCurve,
+    Option,
     Score,
+    ScoredArm,
     Verdict,
 )
 
@@ -157,11 +160,13 @@ def verdict(
     test: TestErrors,
     methods: set[str],
     *,
+    book: ScoreBook | None = None,
     collapses: Sequence[Failures] = (),
 ) -> Verdict:
     """One question's entry.
 
     Args:
+        book: takes the scores behind the entry, so that it can be replayed; None keeps none.
         ids: id of the candidate or trivial method behind each name in the decision.
         test: scores by id, empty where the test part was not read.
         methods: ids of the trivial methods.
@@ -188,6 +193,35 @@ def verdict(
         arms=tuple(ids.values()),
         chosen=ids.get(decision.answer) if settled else None,
         collapses=tuple(Collapse(**asdict(one)) for one in collapses),
+        evidence=None if book is None else _evidence(decision, ids, test, methods, book),
+    )
+
+
+def _evidence(
+    decision: Decision, ids: dict[str, str], test: TestErrors, methods: set[str], book: ScoreBook
+) -> Evidence:
+    """What the decision was made from, its scores kept in the book."""
+    basis, frame = decision.basis, decision.frame
+    return Evidence(
+        arms=tuple(
+            ScoredArm(
+                name=arm.name,
+                rows=book.validation(arm.scores),
+                # what a decision left aside is not compared on the test part either
+                test_rows=book.test(test.get(ids[arm.name], ())) if arm.name in ids else (),
+                deterministic=arm.deterministic,
+                test_deterministic=ids.get(arm.name) in methods,
+                collapsed=arm.collapsed,
+                train_s=arm.train_s,
+            )
+            for arm in basis.arms
+        ),
+        looks=basis.looks.seeds,
+        level=basis.level,
+        last=basis.last,
+        units=frame.units,
+        steps=frame.steps,
+        clip_rate=frame.clip_rate,
     )
 
 
@@ -201,13 +235,21 @@ def limited(fit: Fit, known: set[str]) -> Verdict:
         effect=-fit.price if fit.chosen else None,
         test="means on the validation rows",
         would_change=None if fit.chosen else "larger limits, or more time for smaller networks",
-        arms=tuple(name for name in fit.costs if name in known),
+        arms=tuple(option.id for option in fit.options if option.id in known),
         chosen=fit.chosen.id if fit.chosen else None,
+        options=tuple(Option(**asdict(option)) for option in fit.options),
     )
 
 
-def estimated(question: str, estimate: Estimate, designs: dict[str, Design], known: set[str]) -> Verdict:
-    """The entry of a question that measures a curve and chooses nothing."""
+def estimated(
+    question: str, estimate: Estimate, designs: dict[str, Design], known: set[str], book: ScoreBook
+) -> Verdict:
+    """The entry of a question that measures a curve and chooses nothing; the book takes its scores."""
+    points = [(label, point) for label, found in estimate.points.items() for point in found]
+    arms = tuple(
+        ScoredArm(name=label, rows=book.validation(point.scores), share=point.share)
+        for label, point in points
+    )
     return Verdict(
         id=question,
         answer=estimate.answer if estimate.status != "undecided" else None,
@@ -233,6 +275,7 @@ def estimated(question: str, estimate: Estimate, designs: dict[str, Design], kno
             for curve in estimate.curves
         ),
         gaps=tuple(Gap(**asdict(gap)) for gap in estimate.gaps),
+        evidence=Evidence(arms=arms) if arms else None,
     )
 
 
@@ -241,18 +284,14 @@ def _on_test(
 ) -> tuple[float | None, tuple[float, float] | None]:
     """The decision's effect on the test part, between the same two arms; None where they share no window."""
     pair = [name for name in ids if name in (decision.answer, decision.rival)]  # the simpler first
-    scores = [test.get(ids[name]) for name in pair]
-    known = [np.stack(found) for found in scores if found]
-    if len(known) < 2 or not np.isfinite(np.concatenate(known)).all(axis=0).any():
-        return None, None
-    first, second = (
-        Arm(name, found, deterministic=ids[name] in methods) for name, found in zip(pair, known, strict=True)
+    arms = [
+        Arm(name, np.stack(found), deterministic=ids[name] in methods)
+        for name in pair
+        if (found := test.get(ids[name]))
+    ]
+    return effect_on_test(
+        arms, decision.answer, bench.test_layout, higher_is_better=bench.metric.direction == "higher"
     )
-    effects = compare(first, second, bench.test_layout, higher_is_better=bench.metric.direction == "higher")
-    if pair[1] == decision.answer:
-        return effects.effect, effects.interval
-    turned = None if effects.interval is None else (-effects.interval[1], -effects.interval[0])
-    return -effects.effect, turned
 
 
 def unanswered(question: str, reason: str, designs: dict[str, Design], known: set[str]) -> Verdict:

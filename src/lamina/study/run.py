@@ -17,6 +17,7 @@ from lamina.study.checks import CheckResult, require_passed
 from lamina.study.constraints import SHARE, Limits, kept
 from lamina.study.findings import Findings, Listener, Silent
 from lamina.study.ladder import NO_LIMITS, SHARES, Climb
+from lamina.study.ledger import ScoreBook
 from lamina.study.pace import Pace
 from lamina.study.questions import Ladder
 from lamina.study.record import (
@@ -246,6 +247,8 @@ def run_study(
         for standing in climb.findings.standings.values()
         if (standing.repeats or standing.search) and standing.design.rows == 1
     )
+    book = ScoreBook(bench.layout, bench.test_layout)
+    verdicts = _questions(bench, climb, shown.test, {entry.id for entry in candidates}, book)
     record = StudyRecord(
         schema=1,
         task=bench.task,
@@ -261,10 +264,11 @@ def run_study(
             allow=allow,
             command=command,
         ),
-        questions=_questions(bench, climb, shown.test, {entry.id for entry in candidates}),
+        questions=verdicts,
         candidates=candidates,
         baselines=tuple(baseline(bench, method, shown.test) for method in climb.findings.trivial),
         best=shown.best,
+        scores=book.save(folder),
         figures=shown.figures,
     )
     after = check_findings(record, streams=limits.latency_us is not None)
@@ -326,26 +330,28 @@ def _finish(bench: Bench, findings: Findings, folder: Path, budget: Budget, list
     return Ending(test, figures, Best(candidate=best.design.id, path=BEST))
 
 
-def _questions(bench: Bench, climb: Climb, test: TestErrors, known: set[str]) -> tuple[Verdict, ...]:
+def _questions(
+    bench: Bench, climb: Climb, test: TestErrors, known: set[str], book: ScoreBook
+) -> tuple[Verdict, ...]:
     findings = climb.findings
     methods = {method.id for method in findings.trivial}
     verdicts = []
     for question, designs in findings.compared.items():
         decision, estimate = findings.decisions.get(question), findings.estimates.get(question)
         if estimate is not None:
-            verdicts.append(estimated(question, estimate, designs, known))
+            verdicts.append(estimated(question, estimate, designs, known, book))
         elif decision is None:
             reason = findings.unanswered.get(question, "the study was interrupted")
             verdicts.append(unanswered(question, reason, designs, known))
         else:
             ids = {name: design.id for name, design in designs.items() if design.id in known}
             collapses = findings.collapses.get(question, ())
-            verdicts.append(verdict(bench, decision, ids, test, methods, collapses=collapses))
+            verdicts.append(verdict(bench, decision, ids, test, methods, book=book, collapses=collapses))
     trivial = climb.judge_trivial()
     if trivial is not None and findings.final is not None:
         ids = {method.id: method.id for method in findings.trivial}
         ids[findings.final.searched.label] = findings.final.id
-        verdicts.append(verdict(bench, trivial, ids, test, methods))
+        verdicts.append(verdict(bench, trivial, ids, test, methods, book=book))
     if findings.fit is not None:
         verdicts.append(limited(findings.fit, known))
     return tuple(verdicts)

@@ -40,6 +40,44 @@ class Facts:
     arms: dict[str, Arm]
 
 
+@dataclass(frozen=True)
+class Frame:
+    """What a sentence says of the setting beside the statistics.
+
+    Attributes:
+        units: of a layer of each arm, at equal parameters.
+        steps: of each arm, as shares of the study's, at equal training time.
+        clip_rate: share of the steps whose gradient was clipped, or None.
+    """
+
+    units: tuple[int, ...] = ()
+    steps: tuple[float, ...] = ()
+    clip_rate: float | None = None
+
+
+NO_FRAME = Frame()
+
+
+def framed(words: str, frame: Frame) -> str:
+    """A decision's sentence with its setting.
+
+    >>> framed("2 layers.", Frame(units=(64, 45)))
+    'At equal parameters (64 and 45 units a layer): 2 layers.'
+    """
+    if frame.units:
+        words = f"At equal parameters ({_listed([str(n) for n in frame.units])} units a layer): {words}"
+    if frame.steps:
+        shares = _listed([f"{share:.2f}" for share in frame.steps])
+        words = f"At equal training time ({shares} of the steps): {words}"
+    if frame.clip_rate is not None:
+        words += f" The gradient was clipped in {100 * frame.clip_rate:.0f} % of the steps."
+    return words
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 def sentence(facts: Facts) -> str:
     """The answer in one or two sentences."""
     if facts.question in OF_DEPTH:

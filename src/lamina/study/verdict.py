@@ -174,6 +174,67 @@ class Gap(_Entry):
     seeds: int
 
 
+class ScoredArm(_Entry):
+    """One arm as the statistics took it.
+
+    Attributes:
+        rows: of the recorded validation scores, one for each seed that trained.
+        test_rows: of the recorded test scores.
+        deterministic: no chance in its training; ``test_deterministic`` for its test scores.
+        collapsed: seeds that failed to train.
+        train_s: seconds to train one seed.
+        share: of the training rows, for the question after more data.
+    """
+
+    name: str
+    rows: tuple[int, ...]
+    test_rows: tuple[int, ...] = ()
+    deterministic: bool = False
+    test_deterministic: bool = False
+    collapsed: int = 0
+    train_s: Number = None
+    share: Number = None
+
+
+class Evidence(_Entry):
+    """What an answer was made from, so that ``lamina report --replay`` can make it again.
+
+    Attributes:
+        looks: numbers of seeds at which the question was to be looked at.
+        level: one-sided error that the question might make.
+        last: whether the clock made this look the last.
+        units, steps, clip_rate: what the sentence says of the setting.
+    """
+
+    arms: tuple[ScoredArm, ...]
+    looks: tuple[int, ...] = ()
+    level: Number = None
+    last: bool = False
+    units: tuple[int, ...] = ()
+    steps: tuple[float, ...] = ()
+    clip_rate: Number = None
+
+
+class Option(_Entry):
+    """A network that limits on cost had to choose from: its mean validation score, and its costs by limit."""
+
+    id: str
+    label: str
+    score: float
+    costs: dict[str, float]
+
+
+class Scores(_Entry):
+    """The file of scores by window behind the answers, beside study.json.
+
+    ``blocks`` says how many neighbouring windows share data, in the validation and the test part.
+    """
+
+    path: str
+    sha256: str
+    blocks: tuple[int, int]
+
+
 class Verdict(_Entry):
     """The answer to one question, with its evidence.
 
@@ -194,6 +255,8 @@ class Verdict(_Entry):
         collapses: arms that failed to train, apart from what they can do where they train.
         curves: of the question after more data.
         gaps: of the question after overfitting.
+        options: of the choice within limits on cost.
+        evidence: the scores that it follows from; None where it does not follow from scores.
     """
 
     id: str
@@ -215,6 +278,8 @@ class Verdict(_Entry):
     collapses: tuple[Collapse, ...] = ()
     curves: tuple[LearningCurve, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    options: tuple[Option, ...] = ()
+    evidence: Evidence | None = None
 
     @model_validator(mode="after")
     def _chosen_is_an_arm(self) -> Self:
@@ -385,6 +450,7 @@ class StudyRecord(_Entry):
     candidates: tuple[Candidate, ...] = ()
     baselines: tuple[Baseline, ...] = ()
     best: Best | None = None
+    scores: Scores | None = None
     checks: tuple[Check, ...] = ()
     figures: Figures = Field(default_factory=Figures)
 

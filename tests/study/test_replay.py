@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lamina.errors import ConfigError, SavedModelError
+from lamina.study.constraints import Limits
+from lamina.study.ledger import ScoreBook, read_scores
+from lamina.study.questions import Ladder
+from lamina.study.replay import replay
+from lamina.study.run import Quiet, run_study
+from lamina.study.scores import Layout
+from lamina.study.verdict import StudyRecord
+
+TRUTH = {"lstm-1-forward": 1.0, "lstm-2-forward": 0.8, "gru-2-forward": 0.79}
+QUESTIONS: tuple[Ladder, ...] = (
+    "depth",
+    "cell",
+    "depth-parameters",
+    "depth-time",
+    "clipping",
+    "overfitting",
+    "data",
+)
+
+
+def studied(bench: Any, folder: Path) -> StudyRecord:
+    """A study of every kind of question, one seed of which fails to train."""
+    return run_study(
+        bench,
+        folder,
+        budget_s=600.0,
+        questions=QUESTIONS,
+        depths=(1, 2),
+        seed=0,
+        rope=0.005,
+        limits=Limits(params=150),
+        listener=Quiet(),
+        resume=False,
+        command="",
+    )
+
+
+@pytest.fixture
+def record(fake: Callable[..., Any], tmp_path: Path) -> StudyRecord:
+    return studied(fake(truth=TRUTH, collapsing_seeds=(("lstm-2-forward", 1001),)), tmp_path / "out")
+
+
+def with_answer(record: StudyRecord, question: str, **changes: Any) -> StudyRecord:
+    entries = [
+        entry.model_copy(update=changes) if entry.id == question else entry for entry in record.questions
+    ]
+    return record.model_copy(update={"questions": tuple(entries)})
+
+
+def tampered(record: StudyRecord, folder: Path, part: str, factor: float) -> StudyRecord:
+    """A record whose file of scores has one score changed, and the digest with it."""
+    assert record.scores is not None
+    path = folder / record.scores.path
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    content[part][0, 0] *= factor
+    written = io.BytesIO()
+    np.savez_compressed(written, **content)
+    path.write_bytes(written.getvalue())
+    digest = hashlib.sha256(written.getvalue()).hexdigest()
+    return record.model_copy(update={"scores": record.scores.model_copy(update={"sha256": digest})})
+
+
+def test_every_sentence_follows_from_the_scores(record: StudyRecord, tmp_path: Path) -> None:
+    found = replay(StudyRecord.load(tmp_path / "out" / "study.json"), tmp_path / "out")
+    assert found.differences == ()
+    answered = {entry.id for entry in record.questions if not entry.sentence.startswith("Not answered")}
+    assert set(found.sentences) == answered >= {"depth", "cell", "trivial", "limits", "depth-parameters"}
+    assert found.following == len(found.sentences)
+    assert any("failed to train" in entry.sentence for entry in record.questions)
+
+
+def test_one_changed_score_is_found(record: StudyRecord, tmp_path: Path) -> None:
+    changed = tampered(record, tmp_path / "out", "validation", 1.5)
+    found = replay(changed, tmp_path / "out")
+    assert "depth" in {difference.question for difference in found.differences}
+    assert found.following < len(found.sentences)
+
+
+def test_one_changed_test_score_is_found(record: StudyRecord, tmp_path: Path) -> None:
+    found = replay(tampered(record, tmp_path / "out", "test", 1.5), tmp_path / "out")
+    assert {difference.field for difference in found.differences} == {"test_effect", "test_interval"}
+
+
+def test_a_file_of_other_scores_is_refused(record: StudyRecord, tmp_path: Path) -> None:
+    tampered(record, tmp_path / "out", "validation", 1.5)  # and the digest is that of the study
+    with pytest.raises(SavedModelError, match="is not the file that the study wrote"):
+        replay(record, tmp_path / "out")
+    (tmp_path / "out" / "scores.npz").unlink()
+    with pytest.raises(SavedModelError, match="Copy the study whole"):
+        replay(record, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("question", "changes"),
+    [
+        ("depth", {"sentence": "4 layers."}),
+        ("cell", {"effect": 0.5}),
+        ("trivial", {"p": 0.9}),
+        ("limits", {"sentence": "All keep them."}),
+        ("overfitting", {"interval": (0.1, 0.2)}),
+        ("data", {"sentence": "More rows would help."}),
+        ("depth", {"evidence": None}),
+    ],
+)
+def test_a_changed_answer_is_found(
+    record: StudyRecord, tmp_path: Path, question: str, changes: dict[str, Any]
+) -> None:
+    found = replay(with_answer(record, question, **changes), tmp_path / "out")
+    field = "sentence" if "evidence" in changes else next(iter(changes))
+    assert [(one.question, one.field) for one in found.differences] == [(question, field)]
+
+
+def test_a_record_without_scores_cannot_be_replayed(record: StudyRecord, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="before scores were recorded"):
+        replay(record.model_copy(update={"scores": None}), tmp_path / "out")
+
+
+def test_scores_are_kept_once_and_in_single_precision_where_that_loses_nothing(tmp_path: Path) -> None:
+    layout = Layout(np.array([0, 0, 1]), block_windows=2)
+    book = ScoreBook(layout, layout)
+    halves, thirds = np.array([[0.5, np.nan, 1.0], [0.25, 0.5, 1.0]]), np.full((1, 3), 1 / 3)
+    assert (book.validation(halves), book.validation(halves[:1]), book.test(thirds)) == ((0, 1), (0,), (0,))
+    recorded = read_scores(tmp_path, book.save(tmp_path))
+    np.testing.assert_array_equal(recorded.rows((1, 0)), halves[::-1])
+    np.testing.assert_array_equal(recorded.test_rows((0,)), thirds)
+    assert (recorded.layout.series.tolist(), recorded.layout.block_windows) == ([0, 0, 1], 2)
+    with np.load(tmp_path / "scores.npz") as arrays:
+        assert (arrays["validation"].dtype, arrays["test"].dtype) == (np.float32, np.float64)
