@@ -77,3 +77,21 @@ def test_growing_outputs_keeps_what_was_learned() -> None:
 def test_depth_below_zero_is_refused() -> None:
     with pytest.raises(ConfigError, match="depth"):
         RecurrentExperts(1, "identity", depth=-1, hidden_size=4, seed=0)
+
+
+def test_looking_at_rows_leaves_no_trace() -> None:
+    """Looks before a row is learned, at it and at others, with copies between, change nothing after it."""
+    plain, looked = fed(2 * WINDOW_ROWS), fed(2 * WINDOW_ROWS)
+    random = np.random.default_rng(5)
+    for row in range(60):
+        z, other = random.normal(size=(2, 3))
+        looked.outputs_of(other)
+        looked.outputs_of(z)
+        if row % 3 == 0:
+            looked.outputs_of(other)
+        if row % 7 == 0:
+            looked = copy.deepcopy(looked)
+        plain.learn(z, np.array([0.0]))
+        looked.learn(z, np.array([0.0]))
+    probe = np.ones(3)
+    np.testing.assert_array_equal(plain.outputs_of(probe), looked.outputs_of(probe))

@@ -151,6 +151,8 @@ class _Steps:
         native = require_native()
         self._weights = np.array([weight for weight, _ in trainer.heads], dtype=np.float64)
         self._biases = np.array([bias for _, bias in trainer.heads], dtype=np.float64)
+        self._peeked: Array | None = None
+        self._before: tuple[bytes, ...] = ()
         self._layers = []
         for number, (config, weights) in enumerate(trainer.layers):
             model = new_model("float32")
@@ -171,23 +173,42 @@ class _Steps:
     @property
     def states(self) -> tuple[bytes, ...]:
         """The state of each layer."""
+        self._return()
         return tuple(layer.dump() for layer in self._layers)
 
-    def advance(self, z: Array) -> list[NDArray[np.float32]]:
-        """Read a row, and return each layer's output, (hidden,)."""
+    def advance(self, z: Array) -> None:
+        """Read a row; one that was just looked at has been read already."""
+        if z is self._peeked:
+            self._peeked = None
+            return
+        self._return()
+        self._read(z)
+
+    def peek(self, z: Array, link: Link) -> Array:
+        """What each output says after a row, (depth, outputs); the row counts as read only if it is learned.
+
+        The layers stay where the row took them, and return when another row comes: most rows are learned
+        right after they are predicted, and so are read once.
+        """
+        self._before = self.states
+        hidden = np.array(self._read(z), dtype=np.float64)  # (depth, hidden)
+        self._peeked = z
+        said = np.empty(self._biases.shape)
+        kernels.say_each(self._weights, self._biases, hidden, link == "softmax", said)
+        return said
+
+    def _return(self) -> None:
+        """Go back to where the layers were before a row that was looked at."""
+        if self._peeked is not None:
+            for layer, state in zip(self._layers, self._before, strict=True):
+                layer.load(state)
+            self._peeked = None
+
+    def _read(self, z: Array) -> list[NDArray[np.float32]]:
+        """Each layer's output after a row, (hidden,); the states move on."""
         below: NDArray[Any] = z[: self._inputs]
         outputs = []
         for layer in self._layers:
             below = layer.step(below, _KEY)
             outputs.append(below)
         return outputs
-
-    def peek(self, z: Array, link: Link) -> Array:
-        """What each output says after a row, (depth, outputs); the states stay as they are."""
-        before = self.states
-        hidden = np.array(self.advance(z), dtype=np.float64)  # (depth, hidden)
-        for layer, state in zip(self._layers, before, strict=True):
-            layer.load(state)
-        said = np.empty(self._biases.shape)
-        kernels.say_each(self._weights, self._biases, hidden, link == "softmax", said)
-        return said
