@@ -11,6 +11,7 @@ import torch
 from lamina.errors import ConfigError, DataError
 from lamina.estimators.forecaster import Forecaster
 from lamina.nn.stack import StackConfig
+from lamina.streaming import forecast_session
 from lamina.streaming.forecast_session import Forecast, ForecastSession
 from lamina.streaming.session import Session
 from lamina.training.optim import TrainingConfig
@@ -99,7 +100,9 @@ def test_a_session_forecasts_what_predict_does(gaps: bool, covariates: bool, att
 
 
 @pytest.mark.parametrize("step", ["1d", "1mo"])
-def test_the_calendar_of_every_step_is_read(step: str) -> None:
+def test_the_calendar_of_every_step_is_read(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of steps on both sides of where one stretch of kept features ends."""
+    monkeypatch.setattr(forecast_session, "STRETCH", 2)
     data = frame(gaps=False, covariates=False, step=step)
     model = fitted(data)
     session = model.stream()
