@@ -23,7 +23,12 @@ from lamina.study.verdict import (
 
 
 def candidate(layers: int, score: float, **config: Any) -> Candidate:
-    fields = {"hidden_sizes": [8] * layers, "directions": ["forward"], "learning_rate": 2e-3, "dropout": 0.1}
+    fields: dict[str, Any] = {
+        "hidden_sizes": [8] * layers,
+        "directions": ["forward"],
+        "learning_rate": 2e-3,
+        "dropout": 0.1,
+    }
     return Candidate(
         id=f"lstm-{layers}",
         label=f"lstm ×{layers}",

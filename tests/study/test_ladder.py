@@ -323,7 +323,9 @@ def test_further_questions_take_what_the_main_ones_leave(fake: Callable[..., Any
     bench = fake(truth=BETTER_WITH_TWO, second_s=2.0)
     both = climb(bench, made(tmp_path, "b"), budget_s=200.0, further=further, listener=ear)
     assert both.findings.pace == alone.findings.pace
-    assert both.findings.decisions["depth"] == alone.findings.decisions["depth"]
+    found, expected = both.findings.decisions["depth"], alone.findings.decisions["depth"]
+    assert (found.answer, found.effect, found.n) == (expected.answer, expected.effect, expected.n)
+    assert found.p > expected.p  # the further questions have a part of the error
     assert set(further) <= {*both.findings.decisions, *both.findings.estimates, *both.findings.unanswered}
 
 
