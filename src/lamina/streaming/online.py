@@ -13,6 +13,7 @@ import copy
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -239,7 +240,7 @@ class _ValueLearner:
         feedback = copy.deepcopy(self.feedback)
         room = (self._highest - self._lowest) / 2
         found = []
-        for x in xs[:horizon]:
+        for x in islice(xs, horizon):
             value = self.prepare(x, feedback).output
             if feedback.rows:
                 value = min(max(value, self._lowest - room), self._highest + room)
