@@ -382,7 +382,8 @@ def _own_checks(findings: Findings, *, finished: bool) -> list[CheckResult]:
             "steps": pace.max_steps,
         }
         sentence = (
-            f"the budget is small for this data, {pace.trials} trials and {pace.seeds} seeds of "
+            f"the budget is small for this data, {pace.trials} "
+            f"{'trial' if pace.trials == 1 else 'trials'} and {pace.seeds} seeds of "
             f"{pace.max_steps} steps an arm: a larger --budget tells more"
         )
         found.append(CheckResult("ST02", "warn", evidence, sentence))
