@@ -53,8 +53,8 @@ class Configuration:
     ) -> Call:
         """Weights are scaled so that neither states nor gradients explode; padding is NaN.
 
-        ``rounded_to``: the numbers are those of this dtype, held in ``dtype``. ``nudged``: a seed for signs, by
-        which every number then moves about as far as its neighbour in that dtype.
+        ``rounded_to``: the numbers are those of this dtype, held in ``dtype``. ``nudged``: a seed for signs,
+        by which every number then moves about as far as its neighbour in that dtype.
         """
         generator = torch.Generator().manual_seed(self.seed)
         signs = None if nudged is None else torch.Generator().manual_seed(nudged)
@@ -166,8 +166,8 @@ def check(configuration: Configuration, *, unit: str, dtype: torch.dtype) -> Non
 def by_rounding(configuration: Configuration, expected: list[Tensor]) -> list[float]:
     """Three times how far the true gradients move where every number given moves by a rounding of bfloat16.
 
-    A gradient that sums a few numbers can come near zero because they cancel. No kernel that rounds between its
-    steps is then near it relative to its own size.
+    A gradient that sums a few numbers can come near zero because they cancel. No kernel that rounds between
+    its steps is then near it relative to its own size.
     """
     calls = [configuration.call(rounded_to=torch.bfloat16, nudged=seed) for seed in range(8)]
     moved = [gradients(call, Reference().run(call), torch.bfloat16) for call in calls]
@@ -269,8 +269,8 @@ def test_projection_equals_reference(unit: str, dtype: torch.dtype) -> None:
 def test_any_configuration_equals_reference(
     configuration: Configuration, outputs: int | None, dtype: torch.dtype, unit: str
 ) -> None:
-    # over few units a variance can come near 0, and then the reference in the same dtype is as far off; and of
-    # a single feature, normalised, only the sign is left, with a gradient near 0
+    # over few units a variance can come near 0, and then the reference in the same dtype is as far off; and
+    # of a single feature, normalised, only the sign is left, with a gradient near 0
     units, features = {torch.float64: (1, 1), torch.float32: (8, 1), torch.bfloat16: (16, 2)}[dtype]
     enough = configuration.hidden >= units and configuration.features >= features
     assume(enough or not configuration.cell.startswith("ln"))
