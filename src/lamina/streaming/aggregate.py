@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-import lamina.streaming._learning as kernels
+from lamina.streaming import kernels
 
 Array = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from collections.abc import Hashable
 import numpy as np
 from numpy.typing import NDArray
 
-import lamina.streaming._learning as kernels
 from lamina.errors import DataError
+from lamina.streaming import kernels
 from lamina.streaming.inputs import SPANS
 from lamina.streaming.seasons import find_seasons
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import lamina.streaming._learning as kernels
 from lamina.errors import DataError
+from lamina.streaming import kernels
 
 Array = NDArray[np.float64]
 Row = Mapping[Any, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -77,14 +78,23 @@ def require_native() -> Any:
     Raises:
         BackendError: it was not built on this machine.
     """
+    return require_extension("_native")
+
+
+def require_extension(name: str) -> Any:
+    """One of the native extensions of this package.
+
+    Raises:
+        BackendError: it was not built on this machine.
+    """
+    full_name = f"lamina.streaming.{name}"
     try:
-        import lamina.streaming._native as native
+        return importlib.import_module(full_name)
     except ImportError as error:
         raise BackendError(
-            f"streaming needs the native extension lamina.streaming._native, which did not load: {error}. "
+            f"streaming needs the native extension {full_name}, which did not load: {error}. "
             "Install a C++ compiler and run: pip install --force-reinstall lamina"
         ) from error
-    return native
 
 
 def new_model(storage: str, unit: str = "") -> Any:

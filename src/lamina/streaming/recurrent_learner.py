@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import lamina.streaming._learning as kernels
 from lamina.errors import ConfigError
+from lamina.streaming import kernels
 from lamina.streaming.linear import Link
 from lamina.streaming.packed import new_model, pack_stack, require_native
 
