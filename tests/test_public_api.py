@@ -25,6 +25,7 @@ PUBLIC = (
     "TextClassifier",
     "SequenceTagger",
     "LanguageModel",
+    "Translator",
     "MusicModel",
     "load",
     "study",

@@ -1,0 +1,107 @@
+"""Texts and their translations."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from lamina.data.text import read_text
+from lamina.errors import DataError, did_you_mean
+
+Pairs = tuple[list[str], list[str]]
+TABLES = {".csv": ",", ".tsv": "\t", ".jsonl": None}
+
+
+def check_pairs(source: Sequence[str], target: Sequence[str]) -> Pairs:
+    """Both sides as lists of texts, once it is sure that they are pairs.
+
+    Raises:
+        DataError: the sides differ in number, there is no pair, or a text is none or empty; with its row.
+
+    >>> check_pairs(["a cat", " "], ["eine Katze", "ein Hund"])
+    Traceback (most recent call last):
+        ...
+    lamina.errors.DataError: both texts of a pair have words, but the source of row 1 is empty; leave it out
+    """
+    sides = {"source": source, "target": target}
+    for name, texts in sides.items():
+        if isinstance(texts, str):
+            raise DataError(f"texts come as a list, but the {name} is a single string. Pass [text].")
+    if len(source) != len(target):
+        raise DataError(
+            f"every text has a translation, but there are {len(source)} texts and {len(target)} "
+            "translations. Check where the two part."
+        )
+    if not len(source):
+        raise DataError("at least one pair is needed but there are none; check the source")
+    for name, texts in sides.items():
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise DataError(
+                    f"a text is a string but the {name} of row {row} is {type(text).__name__}; leave it out"
+                )
+            if not text.strip():
+                raise DataError(
+                    f"both texts of a pair have words, but the {name} of row {row} is empty; leave it out"
+                )
+    return list(source), list(target)
+
+
+def read_pairs(
+    path: str | os.PathLike[str],
+    target_path: str | os.PathLike[str] | None = None,
+    *,
+    source: str = "source",
+    target: str = "target",
+) -> Pairs:
+    """Pairs of two files of plain text, a text a line, or of one table.
+
+    Args:
+        path: the source texts; or a file that ends with .csv, .tsv or .jsonl (each may be gzipped, .gz).
+        target_path: the translations, line by line; None where ``path`` is a table.
+        source, target: the columns or keys of a table.
+
+    Raises:
+        DataError: a file cannot be read or is not UTF-8, a column is missing, or the pairs break a rule.
+    """
+    if target_path is not None:
+        return check_pairs(*(_lines(Path(one)) for one in (path, target_path)))
+    return check_pairs(*_columns(Path(path), source, target))
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file; no other sign than a line feed ends one, since a text may hold it."""
+    text = read_text(path).replace("\r\n", "\n")
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _columns(path: Path, source: str, target: str) -> Pairs:
+    import polars as pl
+
+    kind = Path(path.name.removesuffix(".gz")).suffix
+    if kind not in TABLES:
+        raise DataError(
+            "pairs are read from two files of plain text, or from one .csv, .tsv or .jsonl file, but there "
+            f"is only '{path}'. Name the file of the translations too."
+        )
+    content, separator = io.StringIO(read_text(path)), TABLES[kind]
+    try:
+        frame = (
+            pl.read_ndjson(content)
+            if separator is None
+            else pl.read_csv(content, separator=separator, infer_schema=False)
+        )
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"'{path}' cannot be read: {error}") from error
+    for column, option in ((source, "source"), (target, "target")):
+        if column not in frame.columns:
+            raise DataError(
+                f"'{path}' has the columns {', '.join(frame.columns)} and no '{column}'"
+                f"{did_you_mean(column, frame.columns)}; name it with {option}="
+            )
+    texts, translations = (
+        frame[column].fill_null("").cast(pl.String).to_list() for column in (source, target)
+    )
+    return texts, translations
