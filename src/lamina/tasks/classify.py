@@ -105,8 +105,9 @@ class ClassifyInputs:
 
     def collate(self, data: LabelledSequences, chosen: NDArray[np.int64]) -> ClassifyBatch:
         """Scale, mask and pad some sequences."""
-        sequences = [self._scaled(data.values[data.starts[i] : data.starts[i + 1]]) for i in chosen]
-        x, lengths = pad_sequences(sequences)
+        # Scaled in one go, as a call for each short sequence would take longer than a network's step.
+        steps = np.concatenate([data.values[data.starts[i] : data.starts[i + 1]] for i in chosen])
+        x, lengths = pad_sequences(np.split(self._scaled(steps), np.cumsum(data.lengths[chosen])[:-1]))
         return ClassifyBatch(
             torch.from_numpy(x),
             torch.from_numpy(np.asarray(lengths, dtype=np.int64)),
