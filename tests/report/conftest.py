@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from lamina.report.drawing import specification
 from lamina.study.verdict import (
     Baseline,
     Best,
@@ -341,3 +342,14 @@ def _forecast(rng: np.random.Generator, series: str, offset: float) -> Forecast:
         lo_95=tuple((median - 1.6 * width).tolist()),
         hi_95=tuple((median + 1.6 * width).tolist()),
     )
+
+
+@pytest.fixture(scope="session")
+def rows_of() -> Callable[[Any], list[list[dict[str, Any]]]]:
+    """What gives the data sets that travel in a chart, largest first."""
+
+    def rows(chart: Any) -> list[list[dict[str, Any]]]:
+        assert chart is not None
+        return sorted(specification(chart)["datasets"].values(), key=len, reverse=True)
+
+    return rows

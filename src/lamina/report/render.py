@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lamina.report import charts, tables
+from lamina.report import cost_chart, prediction_charts, question_charts, tables, training_charts
+from lamina.report.drawing import specification
 from lamina.report.formats import count, duration, percent, percent_range, significant, unbroken
 from lamina.report.standings import Standing, standings
 from lamina.report.tables import Table
 from lamina.study.verdict import StudyRecord, Verdict
+
+if TYPE_CHECKING:
+    from lamina.report.drawing import Drawing
 
 QUESTIONS = {
     "depth": "How many layers?",
@@ -25,6 +29,7 @@ QUESTIONS = {
     "cell": "Which cell?",
     "attention": "Does attention help?",
     "transformer": "Would a Transformer be better?",
+    "bert": "Would BERT be better, and at what cost?",
     "transformer-time": "Would a Transformer be better in equal time?",
     "residual": "Do residuals and norm help?",
     "clipping": "Is clipping the gradient needed?",
@@ -143,12 +148,12 @@ def _arm_figures(record: StudyRecord, verdict: Verdict) -> tuple[Figure | None, 
             f"{record.metric.direction.capitalize()} is better. Small dots are seeds, diamonds their means, "
             f"bars the 95 % interval of the mean.{answer} The verdict rests on paired differences, which "
             "can be surer than these bars look.",
-            charts.question_scores(record, verdict),
+            question_charts.question_scores(record, verdict),
         ),
         _figure(
             f"costs-{verdict.id}",
             "What one seed of each costs to train.",
-            charts.question_costs(record, verdict),
+            question_charts.question_costs(record, verdict),
         ),
     )
 
@@ -159,7 +164,7 @@ def _curve_figures(record: StudyRecord, verdict: Verdict) -> tuple[Figure | None
             f"curve-{verdict.id}",
             "Dots are measured, dashed lines the fitted law c + a s^-b; the fan ends at the 95 % interval of "
             "what twice the rows would bring.",
-            charts.learning_curve(record, verdict),
+            question_charts.learning_curve(record, verdict),
         ),
     )
 
@@ -181,7 +186,7 @@ def _leaderboard(record: StudyRecord) -> Section | None:
         "cost",
         "The dashed line joins what nothing cheaper beats; a dotted rule is a limit that was set. "
         "Larger dots have more parameters. Times under 0.01 s stand at 0.01 s.",
-        charts.accuracy_against_cost(record),
+        cost_chart.accuracy_against_cost(record),
     )
     return _section("leaderboard", "Leaderboard", tables.leaderboard(record), cost)
 
@@ -195,13 +200,13 @@ def _sections(record: StudyRecord) -> list[Section]:
         _figure(
             "curves",
             "Thick lines are means over seeds, thin ones single seeds. A gap that widens is overfitting.",
-            charts.training_curves(record),
+            training_charts.training_curves(record),
         ),
         _figure(
             "norms",
             "Yellow is large, violet small. A layer whose norm falls towards zero stops learning; one that "
             "jumps was close to diverging.",
-            charts.gradient_norms(record),
+            training_charts.gradient_norms(record),
         ),
     )
     forecasts = _section(
@@ -211,18 +216,22 @@ def _sections(record: StudyRecord) -> list[Section]:
         _figure(
             "forecasts",
             "The dark band is the 80 % interval, the light band, where there is one, the 95 % interval.",
-            charts.forecasts(record),
+            prediction_charts.forecasts(record),
         ),
     )
     errors = _section(
         "errors",
         "Errors of the best model",
         None,
-        _figure("steps", "How the error grows with the distance forecast.", charts.errors_by_step(record)),
+        _figure(
+            "steps",
+            "How the error grows with the distance forecast.",
+            prediction_charts.errors_by_step(record),
+        ),
         _figure(
             "histogram",
             "Left of the dashed zero the forecast was too high, right of it too low.",
-            charts.error_histogram(record),
+            prediction_charts.error_histogram(record),
         ),
     )
     classes = _section(
@@ -232,7 +241,7 @@ def _sections(record: StudyRecord) -> list[Section]:
         _figure(
             "confusion",
             "Counts of test sequences; the stronger the colour, the larger the share of the true class.",
-            charts.confusion(record),
+            prediction_charts.confusion(record),
         ),
     )
     return [section for section in (training, forecasts, errors, classes) if section is not None]
@@ -243,8 +252,8 @@ def _section(id: str, title: str, table: Table | None, *figures: Figure | None) 
     return Section(id, title, table, drawn) if table is not None or drawn else None
 
 
-def _figure(id: str, caption: str, chart: charts.Drawing | None) -> Figure | None:
-    return None if chart is None else Figure(f"figure-{id}", caption, charts.specification(chart))
+def _figure(id: str, caption: str, chart: Drawing | None) -> Figure | None:
+    return None if chart is None else Figure(f"figure-{id}", caption, specification(chart))
 
 
 def _highlights(record: StudyRecord) -> list[Highlight]:

@@ -1,0 +1,141 @@
+"""The figure of accuracy against cost, with what nothing cheaper beats and the limits that were set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.report.drawing import BLUE, GREY, ORANGE, dropdown, sized, values
+from lamina.report.points import cost_row, mark_frontier, place_labels
+from lamina.report.standings import standings
+from lamina.study.verdict import StudyRecord
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    from lamina.report.drawing import Drawing
+
+# What a method may cost, by the attribute of its standing.
+COSTS = {
+    "train_s": "training time of a seed (s)",
+    "predict_ms": "one prediction (ms)",
+    "step_us": "one streamed answer (µs)",
+    "parameters": "parameters (count)",
+    "peak_mb": "memory in training (MB)",
+}
+COST_OF_LIMIT = {
+    "latency_us": "step_us",
+    "params": "parameters",
+    "train_s": "train_s",
+    "memory_mb": "peak_mb",
+}
+
+
+def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
+    """Score against a cost to choose; a step line joins what nothing cheaper beats, rules mark the limits."""
+    import altair as alt
+
+    lines = standings(record)
+    networks = [line for line in lines if line.is_network]
+    part = "test" if any(line.test for line in networks or lines) else "validation"
+    rows = []
+    for cost in COSTS:
+        of_cost = [row for line in lines if (row := cost_row(line, part, cost)) is not None]
+        mark_frontier(of_cost, lower_is_better=record.metric.direction == "lower")
+        place_labels(of_cost)
+        rows += of_cost
+    choices = {cost: title for cost, title in COSTS.items() if any(row["cost"] == cost for row in rows)}
+    if not rows:
+        return None
+    chosen = dropdown("cost_shown", "Cost", choices)
+    title = f"{_score_title(record)}, {part} rows"
+    time = alt.X(
+        "time:Q",
+        title="the cost chosen below (log scale)",
+        scale=alt.Scale(type="log"),
+        axis=alt.Axis(grid=False, format="~g"),
+    )
+    score = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False, padding=14))
+    kind = alt.Color(
+        "kind:N", title=None, scale=alt.Scale(domain=["network", "baseline"], range=[BLUE, ORANGE])
+    )
+    shape = alt.Shape(
+        "kind:N", title=None, scale=alt.Scale(domain=["network", "baseline"], range=["circle", "square"])
+    )
+    most = max(row["parameters"] for row in rows) or 1
+    size = alt.Size("parameters:Q", scale=alt.Scale(domain=[0, most], range=[60, 420]), legend=None)
+    drawn = alt.Chart(values(rows)).transform_filter("datum.cost === cost_shown")
+    # The point nearest to the pointer answers, so that small ones need not be hit.
+    near = alt.selection_point(
+        nearest=True, on="pointerover", empty=False, clear="pointerout", fields=["name"]
+    )
+    interval = drawn.mark_rule(opacity=0.4, strokeWidth=1.5).encode(
+        x=time, y=alt.Y("low:Q", title=title), y2="high:Q", color=kind
+    )
+    frontier = (
+        drawn.transform_filter("datum.frontier")
+        .mark_line(interpolate="step-after", color=GREY, strokeDash=[4, 4], opacity=0.7)
+        .encode(x=time, y=score)
+    )
+    point = (
+        drawn.mark_point(filled=True, opacity=0.9)
+        .encode(
+            x=time,
+            y=score,
+            color=kind,
+            shape=shape,
+            size=size,
+            strokeWidth=alt.condition(near, alt.value(4), alt.value(0)),
+            tooltip=_cost_tooltip(record),
+        )
+        .add_params(near)
+    )
+    # A cost without a limit has an unseen rule, as an empty layer would have no extent.
+    given = {COST_OF_LIMIT[name]: limit for name, limit in record.settings.limits.items()}
+    least = {cost: min(row["time"] for row in rows if row["cost"] == cost) for cost in choices}
+    bounds = [
+        {"cost": cost, "limit": given.get(cost, least[cost]), "seen": cost in given} for cost in choices
+    ]
+    limit = (
+        alt.Chart(values(bounds))
+        .transform_filter("datum.cost === cost_shown")
+        .mark_rule(color=ORANGE, strokeDash=[2, 3], strokeWidth=2)
+        .encode(
+            x=alt.X("limit:Q"),
+            opacity=alt.condition("datum.seen", alt.value(1), alt.value(0)),
+            tooltip=[alt.Tooltip("limit:Q", title="limit")],
+        )
+    )
+    # Names to the right of early points and above late ones stay inside the frame.
+    named = drawn.encode(x=time, y=score, text="name:N")
+    early = named.transform_filter("datum.label === 'right'").mark_text(
+        align="left", dx=11, dy=-9, color="currentColor", fontSize=12
+    )
+    late = named.transform_filter("datum.label === 'above'").mark_text(
+        dy=-18, color="currentColor", fontSize=12
+    )
+    first = next(iter(choices))
+    said = ", ".join(
+        f"{row['name']} {row['mean_text']} at {row['cost_text']}" for row in rows if row["cost"] == first
+    )
+    return sized(
+        alt.layer(limit, interval, frontier, point, early, late).add_params(chosen),
+        height=340,
+        says=f"{title}, against {choices[first]}: {said}.",
+    )
+
+
+def _score_title(record: StudyRecord) -> str:
+    metric = record.metric
+    return f"{metric.name} ({metric.unit}, {metric.direction} is better)"
+
+
+def _cost_tooltip(record: StudyRecord) -> list[alt.Tooltip]:
+    import altair as alt
+
+    return [
+        alt.Tooltip("name:N", title="model"),
+        alt.Tooltip("mean_text:N", title=record.metric.name),
+        alt.Tooltip("cost_text:N", title="cost"),
+        alt.Tooltip("train:N", title="training time"),
+        alt.Tooltip("parameters_text:N", title="parameters"),
+    ]
