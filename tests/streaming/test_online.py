@@ -49,6 +49,10 @@ def test_classifier_is_not_below_no_change_where_labels_only_persist() -> None:
     assert found.score >= found.no_change - 0.005
 
 
+def test_nothing_is_forecast_before_there_is_a_value() -> None:
+    assert OnlineForecaster(depth=0).forecast(3) == [0.0, 0.0, 0.0]
+
+
 @pytest.mark.parametrize("kind", ["walk", "heavy", "jumps", "alternating"])
 def test_forecaster_is_never_much_worse_than_no_change(kind: str) -> None:
     random = np.random.default_rng(3)

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamina.streaming import kernels
+from lamina.streaming.state import Stateful
 
 Array = NDArray[np.float64]
 
 
-class FixedShare:
+class FixedShare(Stateful):
     """Exponential weights that share a little of each weight with all experts after every row.
 
         w_i <- w_i exp(-eta loss_i) / Z,   then   w <- (1 - share) w + share prior
@@ -38,6 +39,8 @@ class FixedShare:
     True
     """
 
+    kept = ("weights",)
+
     def __init__(self, prior: Array, share: float) -> None:
         self.prior = prior
         self.share = share
@@ -52,7 +55,7 @@ class FixedShare:
         self.weights = (1.0 - share) * self.weights + share * self.prior
 
 
-class Floor:
+class Floor(Stateful):
     """How much to trust a learner A over the trivial rule B, by (A,B)-Prod.
 
         w_A <- w_A (1 + eta d),   d = (loss_B - loss_A) / limit, cut to [-1, 1]
@@ -69,6 +72,8 @@ class Floor:
         eta: at most 1/2.
         share: what both weights are kept above, times two.
     """
+
+    kept = ("weight",)
 
     def __init__(
         self, *, limit: float = 1.0, start: float = 0.8, eta: float = 0.5, share: float = 0.001

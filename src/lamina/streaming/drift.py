@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol, get_args
+
+from typing_extensions import override
 
 from lamina._optional import require
 from lamina.errors import ConfigError, did_you_mean
 from lamina.streaming.aggregate import FixedShare, Floor
 from lamina.streaming.experts import Models
+from lamina.streaming.state import Stateful
 
 Detector = Literal["adwin", "page-hinkley"]
 
@@ -68,16 +72,17 @@ def detector_of(name: Detector | None) -> Notices:
     return Never() if name is None else RiverDetector(name)
 
 
-class Watch:
+class Watch(Stateful):
     """Follows the losses of the models and of the trivial rule, and acts where a rule says so.
 
     - When the detector fires on the models' loss, the mixture shares half of every weight among all experts,
-    and
-      the linear models become as ready to move as at the start (``LinearExperts.widen``).
+      and the linear models become as ready to move as at the start (``LinearExperts.widen``).
     - Every 1,000 rows a copy of the models is kept if they are no worse than the trivial rule.
     - When the models' mean loss over about 100 rows is more than twice the trivial rule's, or a weight is not
       finite, the copy takes their place, and the floor returns to its start.
     """
+
+    kept = ("_loss", "_trivial_loss", "rows", "drifts", "rollbacks")
 
     def __init__(self, detector: Detector | None) -> None:
         self._detector = detector_of(detector)
@@ -111,3 +116,15 @@ class Watch:
         floor.weight = floor.start
         mixture.soften(1.0)
         return models.like_new() if self._good is None else copy.deepcopy(self._good)
+
+    @override
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "good": None if self._good is None else self._good.state()}
+
+    def take_with(self, state: Mapping[str, Any], models: Models) -> None:
+        """Go on from a state; ``models`` says of what sizes the kept copy is. The detector is new."""
+        self.take(state)
+        self._good = None
+        if state["good"] is not None:
+            self._good = models.like_new()
+            self._good.take(state["good"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from lamina.streaming.aggregate import FixedShare, Floor
 from lamina.streaming.linear import LinearExperts, Link
 from lamina.streaming.recurrent_learner import RecurrentExperts
+from lamina.streaming.state import Stateful
 
 Array = NDArray[np.float64]
 
@@ -20,7 +22,7 @@ SHARE = 0.01
 _PRIOR_OF_NO_CHANGE = 0.5
 
 
-class Layout:
+class Layout(Stateful):
     """Where in the vector each block of features stands; what is new is appended.
 
     >>> layout = Layout()
@@ -29,6 +31,8 @@ class Layout:
     >>> layout.vector(np.array([2.0, 3.0]), np.array([5.0])).tolist()
     [1.0, 2.0, 5.0, 3.0]
     """
+
+    kept = ("size", "_feedback", "_inputs")
 
     def __init__(self) -> None:
         self.size = 1
@@ -61,8 +65,12 @@ class Said:
     linear: Array  # (linear experts, outputs)
     recurrent: Array  # (depths, outputs)
 
+    def state(self) -> dict[str, Any]:
+        """The arrays by name."""
+        return {"z": self.z, "linear": self.linear, "recurrent": self.recurrent}
 
-class Models:
+
+class Models(Stateful):
     """The linear and the recurrent experts over one vector of features.
 
     Args:
@@ -71,6 +79,8 @@ class Models:
         hidden_size: units of each layer.
         seed: of their first weights.
     """
+
+    kept = ("linear", "recurrent")
 
     def __init__(self, link: Link, outputs: int, *, depth: int, hidden_size: int, seed: int) -> None:
         self.linear = LinearExperts(1, outputs, link)
@@ -123,8 +133,13 @@ class Models:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that grow neither with the rows seen nor with time."""
+        """Bytes of what is learned; without the rows of the window that is not full yet."""
         return self.linear.nbytes + self.recurrent.nbytes
+
+    @property
+    def bound_bytes(self) -> int:
+        """The most that the models can come to with the features and outputs of now."""
+        return self.linear.nbytes + self.recurrent.bound_bytes(self.linear.features)
 
 
 def mixture_of(experts: int) -> FixedShare:

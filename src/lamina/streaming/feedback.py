@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from lamina.errors import DataError
 from lamina.streaming import kernels
 from lamina.streaming.inputs import SPANS
 from lamina.streaming.seasons import find_seasons
+from lamina.streaming.state import Stateful, plain_names
 
 Array = NDArray[np.float64]
 
@@ -31,13 +34,14 @@ _LABEL_RATES = 2.0 / (np.array(SPANS) + 1.0)
 _VALUE_RATES = 2.0 / (np.array(VALUE_SPANS) + 1.0)
 
 
-class LabelFeedback:
+class LabelFeedback(Stateful):
     """The last labels and how frequent each class was lately.
 
     Features of each class but the first, up to the eighth: whether it was the label 1, 2, 3 and 4 rows ago,
     and its exponential frequency over each of ``SPANS`` rows. A class that is new is appended.
     """
 
+    kept = ("last", "_frequency", "_after", "rows")
     per_class = LABEL_LAGS + len(SPANS)
 
     def __init__(self) -> None:
@@ -107,8 +111,17 @@ class LabelFeedback:
         )
         self.last = [code, *self.last[: LABEL_LAGS - 1]]
 
+    @override
+    def state(self) -> dict[str, Any]:
+        return {"classes": plain_names(self.classes), **super().state()}
 
-class ValueFeedback:
+    @override
+    def take(self, state: Mapping[str, Any]) -> None:
+        self.classes = {label: code for code, label in enumerate(state["classes"])}
+        super().take(state)
+
+
+class ValueFeedback(Stateful):
     """The last values of a series, their means and seasons, as distances from the last one.
 
     All features are ``(v - last) / scale``, with the running mean absolute change as scale, so that a model
@@ -120,6 +133,7 @@ class ValueFeedback:
     season of at most a third of the last 4,096 rows can be found.
     """
 
+    kept = ("seasons", "rows", "scale", "means", "_buffer", "_end", "_next_look")
     size = (VALUE_LAGS - 1) + len(VALUE_SPANS) + 2 * _SEASONS
 
     def __init__(self, season: int | None = None) -> None:

@@ -98,8 +98,12 @@ class SeriesRowForm:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Every name that a row may hold."""
-        covariates = (column.name for column in (*self.past, *self.future, *self.fixed))
-        return (self.time, self.target, *covariates)
+        return (self.time, self.target, *self.covariates)
+
+    @cached_property
+    def covariates(self) -> tuple[str, ...]:
+        """Names of the values beside the target."""
+        return tuple(column.name for column in (*self.past, *self.future, *self.fixed))
 
     @cached_property
     def _all(self) -> frozenset[str]:

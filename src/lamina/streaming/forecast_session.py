@@ -150,6 +150,20 @@ class ForecastSession(Session):
         self._native.push(key, row.y, row.covariates, row.fixed, skipped, row.time)
         return self._forecast(key, known, row.time) if self._native.ready(key) else None
 
+    def step_next(self, value: float, x: Mapping[str, object], *, key: str = "") -> Forecast | None:
+        """Read the row one step after the last of a key: its value, and its covariates from ``x`` by name."""
+        head = self._native.head(key)
+        row: dict[str, object] = {name: x[name] for name in self._rows.covariates if name in x}
+        row[self._rows.target] = value
+        if head is not None and head[1] is not None:
+            row[self._rows.time] = self._times(head[1])[0]
+        return self.step(row, key=key)
+
+    @property
+    def needs_future(self) -> bool:
+        """Whether a forecast needs columns that are known ahead."""
+        return bool(self._rows.future)
+
     def forecast(self, *, key: str = "", future: Sequence[Mapping[str, object]] = ()) -> Forecast | None:
         """What follows the rows of a key so far; see ``step``."""
         known = self._known(future)

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from lamina.errors import DataError
 from lamina.streaming import kernels
+from lamina.streaming.state import Stateful, plain_names
 
 Array = NDArray[np.float64]
 Row = Mapping[Any, Any]
@@ -30,7 +32,7 @@ _SMALLEST = 1e-12
 _NUMBERS = {float, int, bool, np.float64, np.int64, np.float32, np.bool_}
 
 
-class InputContext:
+class InputContext(Stateful):
     """Running statistics of named inputs, and the five features of each.
 
     For an input x with running standard deviation s they are
@@ -47,6 +49,7 @@ class InputContext:
     [1.0, 0.0]
     """
 
+    kept = ("count", "centers", "variance", "_sharpness")
     per_input = 2 + len(SPANS)
 
     def __init__(self) -> None:
@@ -88,6 +91,15 @@ class InputContext:
         kernels.follow(
             raw, self.count, self.centers, self.variance, self._sharpness, self._slowest, _SMALLEST
         )
+
+    @override
+    def state(self) -> dict[str, Any]:
+        return {"names": plain_names(self.names), **super().state()}
+
+    @override
+    def take(self, state: Mapping[str, Any]) -> None:
+        self.names = {name: number for number, name in enumerate(state["names"])}
+        super().take(state)
 
     def _add(self, names: list[Any]) -> None:
         for name in names:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamina.streaming import kernels
+from lamina.streaming.state import Stateful
 
 Array = NDArray[np.float64]
 Link = Literal["identity", "softmax"]
@@ -32,7 +33,7 @@ _MOST_SECOND_ORDER = 128
 _CHECK_ROWS = 32
 
 
-class LinearExperts:
+class LinearExperts(Stateful):
     """``len(KEEP)`` second-order and ``len(STEPS[link])`` first-order linear models.
 
     Second order (recursive least squares; online Newton for classes), with P = I at first:
@@ -60,6 +61,8 @@ class LinearExperts:
     >>> experts.outputs_of(np.array([1.0, 2.0]))[0].round(2).tolist()
     [0.5]
     """
+
+    kept = ("features", "outputs", "weights", "inverse", "squares", "_forget", "_rows")
 
     def __init__(self, features: int, outputs: int, link: Link) -> None:
         self.link: Link = link

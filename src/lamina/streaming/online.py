@@ -9,36 +9,30 @@ gives river's own classes.
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from lamina.errors import ConfigError, DataError
 from lamina.streaming.aggregate import Floor
 from lamina.streaming.drift import Detector, Watch
 from lamina.streaming.experts import Layout, Models, Said, mixture_of, shares_of
-from lamina.streaming.feedback import LabelFeedback, ValueFeedback
+from lamina.streaming.feedback import LabelFeedback
 from lamina.streaming.inputs import SPANS, InputContext, Row
+from lamina.streaming.learner import OnlineLearner
+from lamina.streaming.own import OwnClassExpert, OwnValueExpert, chances_of, class_expert
+from lamina.streaming.state import Stateful, bytes_of
+from lamina.streaming.value_learner import ValueLearner, ValueRow
 from lamina.streaming.waiting import Waiting
 
 Array = NDArray[np.float64]
 
-FLOOR_LIMIT = 3.0
-"""The largest difference of absolute errors in a row that the floor counts, in mean absolute changes."""
-
-LARGEST_LOSS = 10.0
-"""Absolute errors are cut here when experts are weighed, in mean absolute changes."""
-
 LEAST_PROBABILITY = 1e-3
 """Probabilities of the label are raised to this when experts are weighed."""
-
-OwnExpert = Callable[[Row, Array], float]
-"""A forecast from a row's inputs and the last values, oldest first: how a trained model joins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +45,25 @@ class _ClassRow:
     mixed: Array  # (classes,), before the floor
     output: Array  # (classes,)
 
+    def state(self) -> dict[str, Any]:
+        """Everything by name."""
+        return {**vars(self), "said": self.said.state()}
 
-class OnlineClassifier:
+    @staticmethod
+    def of(state: Mapping[str, Any]) -> _ClassRow:
+        """The inverse of ``state``."""
+        return _ClassRow(**{**state, "said": Said(**state["said"])})
+
+
+class OnlineClassifier(OnlineLearner):
     """Learns to tell classes one row at a time.
 
     Args:
         depth: recurrent stacks of 1 to so many layers take part; 0 for none.
         hidden_size: units of each layer.
         drift: river's detector that watches the loss, or None; see ``drift.Watch`` for what follows.
+        own: experts of one's own by name: a function of a row that gives the probability of each class, or
+            the session of a fitted SequenceClassifier, which belongs to the learner from then on.
         max_delay: rows that may wait for their label at most.
         seed: the same seed gives the same learner.
 
@@ -76,14 +81,24 @@ class OnlineClassifier:
         depth: int = 2,
         hidden_size: int = 16,
         drift: Detector | None = None,
+        own: Mapping[str, OwnClassExpert] | None = None,
         max_delay: int = 1024,
         seed: int = 0,
     ) -> None:
+        self._made_with = {
+            "depth": depth,
+            "hidden_size": hidden_size,
+            "drift": drift,
+            "own": list(own or {}),
+            "max_delay": max_delay,
+            "seed": seed,
+        }
         self.watch = Watch(drift)
         self.floor = Floor(limit=1.0)
         self._feedback = LabelFeedback()
         self._inputs = InputContext()
         self._layout = Layout()
+        self._own = {name: class_expert(each) for name, each in (own or {}).items()}
         self._models = Models("softmax", 0, depth=depth, hidden_size=hidden_size, seed=seed)
         self._mixture = mixture_of(len(self.expert_names))
         self._waiting: Waiting[_ClassRow] = Waiting(max_delay)
@@ -91,17 +106,13 @@ class OnlineClassifier:
     @property
     def expert_names(self) -> tuple[str, ...]:
         """What each expert is; the first is the trivial rule."""
-        return ("no change", *(f"majority of {span}" for span in SPANS), *self._models.names)
+        return ("no change", *(f"majority of {span}" for span in SPANS), *self._own, *self._models.names)
 
     @property
+    @override
     def weights(self) -> dict[str, float]:
         """The share of each expert in the next prediction."""
         return shares_of(self.expert_names, self._mixture, self.floor)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of what is learned; rows seen do not add to it."""
-        return self._models.nbytes
 
     def predict_proba_one(self, x: Row) -> dict[Hashable, float]:
         """The probability of each class seen so far; empty before there is one.
@@ -139,14 +150,22 @@ class OnlineClassifier:
         self._models.learn(row.said, truth)
         self._inputs.learn(row.raw)
         self._feedback.learn(code)
+        for expert in self._own.values():
+            expert.learn(x)
 
     def _prepare(self, x: Row) -> _ClassRow:
         raw = self._inputs.read(x)
         z = self._layout.vector(self._feedback.features(), self._inputs.features(raw))
         self._models.fit_sizes(self._layout.size, len(self._feedback.classes))
         said = self._models.say(z)
-        experts = np.concatenate([self._feedback.trivial(), said.linear, said.recurrent])
+        own = [chances_of(expert, x, list(self._feedback.classes))[None] for expert in self._own.values()]
+        experts = np.concatenate([self._feedback.trivial(), *own, said.linear, said.recurrent])
         mixed = self._mixture.weights @ experts
+        if not np.isfinite(
+            mixed
+        ).all():  # an expert has run away; the watch sees to it, and meanwhile it is mute
+            experts = np.nan_to_num(experts)
+            mixed = self._mixture.weights @ experts
         return _ClassRow(raw, said, experts, mixed, mixed + self.floor.weight * (experts[0] - mixed))
 
     def _weigh(self, row: _ClassRow, code: int) -> None:
@@ -158,109 +177,51 @@ class OnlineClassifier:
             self._models, self._mixture, self.floor, loss=loss, trivial_loss=trivial_loss
         )
 
+    @property
+    @override
+    def bound_bytes(self) -> int:
+        classes, experts = len(self._feedback.classes), len(self.expert_names)
+        said = (len(self._models.names) + experts + 2) * classes
+        row = 8 * (len(self._inputs.names) + self._layout.size + said)
+        rest = bytes_of([part.state() for name, part in self._parts.items() if name != "models"])
+        own = bytes_of([expert.state() for expert in self._own.values()])
+        return 2 * self._models.bound_bytes + self._waiting.most * row + rest + own
 
-@dataclass(frozen=True, eq=False)
-class _ValueRow:
-    """A row as it was predicted; forecasts are in units of the mean absolute change, from the last value."""
+    @override
+    def _settings(self) -> dict[str, Any]:
+        return self._made_with
 
-    raw: Array
-    said: Said
-    last: float
-    unit: float
-    experts: Array  # (experts,), no change first, so that is 0
-    mixed: float  # before the floor
-    output: float  # in the target's own unit
+    @property
+    def _parts(self) -> dict[str, Stateful]:
+        return {
+            "floor": self.floor,
+            "feedback": self._feedback,
+            "inputs": self._inputs,
+            "layout": self._layout,
+            "models": self._models,
+            "mixture": self._mixture,
+        }
 
+    @override
+    def _state(self) -> dict[str, Any]:
+        return {
+            **{name: part.state() for name, part in self._parts.items()},
+            "watch": self.watch.state(),
+            "own": [expert.state() for expert in self._own.values()],
+            "waiting": self._waiting.state(_ClassRow.state),
+        }
 
-class _ValueLearner:
-    """What the regressor and the forecaster share: a mixture of experts on the next value."""
-
-    def __init__(
-        self,
-        *,
-        depth: int,
-        hidden_size: int,
-        season: int | None,
-        drift: Detector | None,
-        own: Mapping[str, OwnExpert],
-        seed: int,
-    ) -> None:
-        if season is not None and season < 2:
-            raise ConfigError(f"season must be at least 2 rows, or None to look for one, but is {season}")
-        self.watch = Watch(drift)
-        self.floor = Floor(limit=FLOOR_LIMIT)
-        self.feedback = ValueFeedback(season)
-        self.inputs = InputContext()
-        self.own = dict(own)
-        self.models = Models("identity", 1, depth=depth, hidden_size=hidden_size, seed=seed)
-        self.names = (*ValueFeedback.names, *self.own, *self.models.names)
-        self.mixture = mixture_of(len(self.names))
-        self.layout = Layout()
-        self._error = 1.0
-        self._lowest, self._highest = math.inf, -math.inf
-
-    def prepare(self, x: Row, feedback: ValueFeedback | None = None) -> _ValueRow:
-        """A forecast of the next value; with other feedback than the stream's, of the one after that."""
-        feedback = self.feedback if feedback is None else feedback
-        raw = self.inputs.read(x)
-        z = self.layout.vector(feedback.features(), self.inputs.features(raw))
-        self.models.fit_sizes(self.layout.size, 1)
-        said = self.models.say(z)
-        last, unit = feedback.last, feedback.unit
-        rules = feedback.trivial()
-        if self.own:
-            rules = np.append(rules, [expert(x, feedback.history) for expert in self.own.values()])
-        models = np.concatenate([said.linear[:, 0], said.recurrent[:, 0]])
-        experts = np.concatenate([(rules - last) / unit, np.clip(models, -LARGEST_LOSS, LARGEST_LOSS)])
-        mixed = float(self.mixture.weights @ experts)
-        return _ValueRow(raw, said, last, unit, experts, mixed, last + (1 - self.floor.weight) * mixed * unit)
-
-    def learn(self, row: _ValueRow, value: float) -> None:
-        """Learn a row's value; NaN is a missing one, and only the inputs are learned."""
-        if math.isinf(value):
-            raise DataError(
-                "a value must be finite, or NaN where missing, but is infinite; leave that row out"
-            )
-        if not math.isnan(value):
-            if self.feedback.rows:
-                target = (value - row.last) / row.unit
-                self._weigh(row, target)
-                self.models.fit_sizes(self.layout.size, 1)
-                self.models.learn(row.said, np.array([min(max(target, -LARGEST_LOSS), LARGEST_LOSS)]))
-            self._lowest, self._highest = min(self._lowest, value), max(self._highest, value)
-            self.feedback.learn(value)
-        self.inputs.learn(row.raw)
-
-    def forecast(self, horizon: int, xs: Sequence[Row]) -> list[float]:
-        """Each next value in turn, the forecasts taken for the values that have not come.
-
-        Forecasts stay within the range of the series widened by half of it on both sides, so that feeding
-        them back cannot run away.
-        """
-        feedback = copy.deepcopy(self.feedback)
-        room = (self._highest - self._lowest) / 2
-        found = []
-        for x in islice(xs, horizon):
-            value = self.prepare(x, feedback).output
-            if feedback.rows:
-                value = min(max(value, self._lowest - room), self._highest + room)
-            feedback.learn(value)
-            found.append(value)
-        return found
-
-    def _weigh(self, row: _ValueRow, target: float) -> None:
-        losses = np.minimum(np.abs(row.experts - target), LARGEST_LOSS)
-        loss = min(abs(row.mixed - target), LARGEST_LOSS)
-        self.floor.learn(loss, float(losses[0]))
-        self.mixture.learn(losses / self._error)
-        weight = max(1 / (self.feedback.rows + 1), 1 / 500)
-        self._error = max(self._error + weight * (loss - self._error), 0.05)
-        self.models = self.watch.follow(
-            self.models, self.mixture, self.floor, loss=loss, trivial_loss=float(losses[0])
-        )
+    @override
+    def _take(self, state: Mapping[str, Any]) -> None:
+        for name, part in self._parts.items():
+            part.take(state[name])
+        self.watch.take_with(state["watch"], self._models)
+        for expert, then in zip(self._own.values(), state["own"], strict=True):
+            expert.take(then)
+        self._waiting.take_state(state["waiting"], _ClassRow.of)
 
 
-class OnlineRegressor:
+class OnlineRegressor(OnlineLearner):
     """Learns a number from inputs, one row at a time, and from the numbers that came before it.
 
     Args:
@@ -268,7 +229,8 @@ class OnlineRegressor:
         hidden_size: units of each layer.
         season: rows of a season; None to look for seasons while the stream runs.
         drift: river's detector that watches the loss, or None.
-        own: experts of one's own by name, such as a trained model's forecast.
+        own: experts of one's own by name: a function of a row and the last values, oldest first, that gives
+            the next value, or the session of a fitted Forecaster, which belongs to the learner from then on.
         max_delay: rows that may wait for their value at most.
         seed: the same seed gives the same learner.
 
@@ -286,29 +248,30 @@ class OnlineRegressor:
         hidden_size: int = 16,
         season: int | None = None,
         drift: Detector | None = None,
-        own: Mapping[str, OwnExpert] | None = None,
+        own: Mapping[str, OwnValueExpert] | None = None,
         max_delay: int = 1024,
         seed: int = 0,
     ) -> None:
-        self._learner = _ValueLearner(
+        self._made_with = {
+            "depth": depth,
+            "hidden_size": hidden_size,
+            "season": season,
+            "drift": drift,
+            "own": list(own or {}),
+            "max_delay": max_delay,
+            "seed": seed,
+        }
+        self._learner = ValueLearner(
             depth=depth, hidden_size=hidden_size, season=season, drift=drift, own=own or {}, seed=seed
         )
-        self._waiting: Waiting[_ValueRow] = Waiting(max_delay)
+        self.watch = self._learner.watch
+        self._waiting: Waiting[ValueRow] = Waiting(max_delay)
 
     @property
+    @override
     def weights(self) -> dict[str, float]:
         """The share of each expert in the next prediction."""
         return shares_of(self._learner.names, self._learner.mixture, self._learner.floor)
-
-    @property
-    def watch(self) -> Watch:
-        """What has been noticed: drifts and returns to an earlier state."""
-        return self._learner.watch
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of what is learned; rows seen do not add to it."""
-        return self._learner.models.nbytes
 
     def predict_one(self, x: Row) -> float:
         """The number expected of a row.
@@ -329,10 +292,28 @@ class OnlineRegressor:
             DataError: an input or a number that is infinite or no number.
         """
         value = _number(y)
-        self._learner.learn(self._waiting.take(x) or self._learner.prepare(x), value)
+        self._learner.learn(x, self._waiting.take(x) or self._learner.prepare(x), value)
+
+    @property
+    @override
+    def bound_bytes(self) -> int:
+        return self._learner.bound_bytes + self._waiting.most * self._learner.row_bytes
+
+    @override
+    def _settings(self) -> dict[str, Any]:
+        return self._made_with
+
+    @override
+    def _state(self) -> dict[str, Any]:
+        return {"learner": self._learner.state(), "waiting": self._waiting.state(ValueRow.state)}
+
+    @override
+    def _take(self, state: Mapping[str, Any]) -> None:
+        self._learner.take(state["learner"])
+        self._waiting.take_state(state["waiting"], ValueRow.of)
 
 
-class OnlineForecaster:
+class OnlineForecaster(OnlineLearner):
     """Learns a series one value at a time, and forecasts the next ones.
 
     Args:
@@ -352,28 +333,28 @@ class OnlineForecaster:
         hidden_size: int = 16,
         season: int | None = None,
         drift: Detector | None = None,
-        own: Mapping[str, OwnExpert] | None = None,
+        own: Mapping[str, OwnValueExpert] | None = None,
         seed: int = 0,
     ) -> None:
-        self._learner = _ValueLearner(
+        self._made_with = {
+            "depth": depth,
+            "hidden_size": hidden_size,
+            "season": season,
+            "drift": drift,
+            "own": list(own or {}),
+            "seed": seed,
+        }
+        self._learner = ValueLearner(
             depth=depth, hidden_size=hidden_size, season=season, drift=drift, own=own or {}, seed=seed
         )
-        self._next: tuple[Row, _ValueRow] | None = None
+        self.watch = self._learner.watch
+        self._next: tuple[Row, ValueRow] | None = None
 
     @property
+    @override
     def weights(self) -> dict[str, float]:
         """The share of each expert in the next forecast."""
         return shares_of(self._learner.names, self._learner.mixture, self._learner.floor)
-
-    @property
-    def watch(self) -> Watch:
-        """What has been noticed: drifts and returns to an earlier state."""
-        return self._learner.watch
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of what is learned; rows seen do not add to it."""
-        return self._learner.models.nbytes
 
     def learn_one(self, y: float, x: Row | None = None) -> None:
         """Learn the next value, NaN where missing, with what was known of its row before it.
@@ -382,7 +363,7 @@ class OnlineForecaster:
             DataError: an input or a value that is infinite or no number.
         """
         value = _number(y)
-        self._learner.learn(self._row(x or {}), value)
+        self._learner.learn(x or {}, self._row(x or {}), value)
         self._next = None
 
     def forecast(self, horizon: int, xs: Sequence[Row] | None = None) -> list[float]:
@@ -404,7 +385,25 @@ class OnlineForecaster:
             return [self._row(rows[0]).output]
         return self._learner.forecast(horizon, rows)
 
-    def _row(self, x: Row) -> _ValueRow:
+    @property
+    @override
+    def bound_bytes(self) -> int:
+        return self._learner.bound_bytes
+
+    @override
+    def _settings(self) -> dict[str, Any]:
+        return self._made_with
+
+    @override
+    def _state(self) -> dict[str, Any]:
+        return self._learner.state()
+
+    @override
+    def _take(self, state: Mapping[str, Any]) -> None:
+        self._learner.take(state)
+        self._next = None
+
+    def _row(self, x: Row) -> ValueRow:
         """The forecast of the next value, made once for each row."""
         if self._next is None or self._next[0] != x:
             self._next = (dict(x), self._learner.prepare(x))

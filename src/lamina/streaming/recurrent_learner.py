@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from lamina.errors import ConfigError
 from lamina.streaming import kernels
 from lamina.streaming.linear import Link
 from lamina.streaming.packed import new_model, pack_stack, require_native
+from lamina.streaming.state import Stateful
 
 if TYPE_CHECKING:
     from lamina.streaming.recurrent_trainer import Trainer
@@ -27,7 +30,7 @@ WINDOWS = 32
 _KEY = "stream"
 
 
-class RecurrentExperts:
+class RecurrentExperts(Stateful):
     """One stack of layers with an output after each, so that every depth from 1 up is an expert.
 
     The state is carried from row to row in native code. After every ``WINDOW_ROWS`` rows the layers are
@@ -101,33 +104,54 @@ class RecurrentExperts:
         )
 
     def _learn_window(self) -> None:
-        if self._trainer is None:
-            from lamina.streaming.recurrent_trainer import Trainer
-
-            self._features = len(self._rows[0][0])
-            self._trainer = Trainer(
-                self._features,
-                self.outputs,
-                self.link,
-                depth=self.depth,
-                hidden_size=self.hidden_size,
-                windows=WINDOWS,
-                seed=self.seed,
-            )
-        features = np.array([z[: self._features] for z, _ in self._rows], dtype=np.float32)
+        trainer = self._trainer or self._new_trainer(len(self._rows[0][0]))
+        features = np.array([z[: trainer.features] for z, _ in self._rows], dtype=np.float32)
         truths = np.zeros((WINDOW_ROWS, self.outputs), dtype=np.float32)
         for row, (_, truth) in enumerate(self._rows):
             truths[row, : len(truth)] = truth
         self._rows.clear()
-        self._trainer.learn(features, truths)
-        self._steps = _Steps.of(self._trainer, self._steps)
+        trainer.learn(features, truths)
+        self._trainer = trainer
+        self._steps = _Steps.of(trainer, self._steps)
+
+    def _new_trainer(self, features: int) -> Trainer:
+        from lamina.streaming.recurrent_trainer import Trainer  # loads torch
+
+        return Trainer(
+            features,
+            self.outputs,
+            self.link,
+            depth=self.depth,
+            hidden_size=self.hidden_size,
+            windows=WINDOWS,
+            seed=self.seed,
+        )
+
+    @override
+    def state(self) -> dict[str, Any]:
+        return {
+            "outputs": self.outputs,
+            "rows": [z for z, _ in self._rows],
+            "truths": [truth for _, truth in self._rows],
+            "trainer": None if self._trainer is None else self._trainer.state(),
+            "steps": None if self._steps is None else list(self._steps.states),
+        }
+
+    @override
+    def take(self, state: Mapping[str, Any]) -> None:
+        self.outputs = state["outputs"]
+        self._rows = list(zip(state["rows"], state["truths"], strict=True))
+        self._trainer = self._steps = None
+        if state["trainer"] is not None:
+            self._trainer = self._new_trainer(state["trainer"]["features"])
+            self._trainer.take(state["trainer"])
+            self._steps = _Steps(self._trainer, tuple(state["steps"]))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RecurrentExperts:
         """A copy that learns on its own; native steps cannot be copied, and are packed anew."""
         other = self.like_new()
         other._rows = list(self._rows)
         if self._trainer is not None:
-            other._features = self._features
             memo |= {id(window): window for window in self._trainer.windows}  # they never change
             other._trainer = copy.deepcopy(self._trainer, memo)
             other._steps = _Steps.of(other._trainer, self._steps)
@@ -142,6 +166,19 @@ class RecurrentExperts:
     def nbytes(self) -> int:
         """Bytes of weights, optimiser and windows."""
         return 0 if self._trainer is None else self._trainer.nbytes
+
+    def bound_bytes(self, features: int) -> int:
+        """The most that is kept when rows have so many features: all windows, and the rows of one more."""
+        if not self.depth:
+            return 0
+        row, hidden = features + self.outputs, self.hidden_size
+        above = (self.depth - 1) * (hidden + hidden + 2)
+        weights = 3 * hidden * (features + hidden + 2 + above) + self.depth * self.outputs * (hidden + 1)
+        window = WINDOW_ROWS * row + self.depth * hidden
+        return (
+            4 * (3 * weights + 6 * self.depth + WINDOWS * window + 2 * self.depth * hidden)
+            + 8 * WINDOW_ROWS * row
+        )
 
 
 class _Steps:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,6 +60,7 @@ class Trainer:
         seed: int,
     ) -> None:
         self.link = link
+        self.features = features
         self.outputs = outputs
         self._most_windows = windows
         self.windows: list[Window] = []
@@ -111,6 +114,44 @@ class Trainer:
                 wider.bias[: head.out_features] = head.bias
             self._heads[number] = wider
         self._optimiser = self._new_optimiser()
+
+    def state(self) -> dict[str, Any]:
+        """Weights, the optimiser's moments, the windows, and where the draws of windows stand."""
+        return {
+            "features": self.features,
+            "outputs": self.outputs,
+            "weights": [parameter.detach().numpy() for parameter in self._parameters()],
+            "optimiser": {
+                str(number): {name: value.numpy() for name, value in moments.items()}
+                for number, moments in self._optimiser.state_dict()["state"].items()
+            },
+            "windows": [
+                [window.features, window.truths, *(state.numpy() for state in window.states)]
+                for window in self.windows
+            ],
+            "random": self._random.bit_generator.state,
+            "states": [state.numpy() for state in self._states],
+        }
+
+    def take(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state of a trainer with as many features and layers."""
+        if state["outputs"] != self.outputs:
+            self.grow(state["outputs"])
+        with torch.no_grad():
+            for parameter, value in zip(self._parameters(), state["weights"], strict=True):
+                parameter.copy_(torch.from_numpy(value))
+        moments = {
+            int(number): {name: torch.from_numpy(value) for name, value in each.items()}
+            for number, each in state["optimiser"].items()
+        }
+        groups = self._optimiser.state_dict()["param_groups"]
+        self._optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        self.windows = [
+            Window(features, truths, tuple(torch.from_numpy(each) for each in states))
+            for features, truths, *states in state["windows"]
+        ]
+        self._random.bit_generator.state = state["random"]
+        self._states = tuple(torch.from_numpy(each) for each in state["states"])
 
     @property
     def layers(self) -> list[tuple[dict[str, object], Weights]]:

@@ -203,6 +203,17 @@ class RowSession(Session):
         answer: NDArray[Any] = self._step(x, key)
         return answer
 
+    def peek(self, x: ArrayLike, *, key: str = "") -> NDArray[Any]:
+        """What ``step`` would answer; the states, and the order in which keys were used, stay as they are.
+
+        Takes time in proportion to the number of keys.
+        """
+        before = self._native.dump()
+        try:
+            return self.step(x, key=key)
+        finally:
+            self._native.load(before)
+
     def step_many(self, x: ArrayLike, keys: Sequence[str]) -> NDArray[Any]:
         """Read one row of each of many keys: (rows, inputs) -> (rows, outputs).
 

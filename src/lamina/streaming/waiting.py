@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lamina.errors import ConfigError
 from lamina.streaming.inputs import Row
+from lamina.streaming.state import plain_names
 
 Prepared = TypeVar("Prepared")
 
@@ -30,6 +32,7 @@ class Waiting(Generic[Prepared]):
     def __init__(self, most: int) -> None:
         if most < 1:
             raise ConfigError(f"max_delay must be at least 1 row but is {most}")
+        self.most = most
         self._entries: deque[_Entry[Prepared]] = deque(maxlen=most)
         self._learned = 0
 
@@ -60,3 +63,25 @@ class Waiting(Generic[Prepared]):
                     self._entries.popleft()
                 return entry.prepared
         return None
+
+    def state(self, plain: Callable[[Prepared], Mapping[str, Any]]) -> dict[str, Any]:
+        """The rows that wait; ``plain`` gives a prediction's arrays by name."""
+        rows = [
+            {
+                "names": plain_names(entry.x),
+                "values": plain_names(entry.x.values()),
+                "learned": entry.learned,
+                "prepared": plain(entry.prepared),
+            }
+            for entry in self._entries
+        ]
+        return {"rows": rows, "learned": self._learned}
+
+    def take_state(self, state: Mapping[str, Any], whole: Callable[[Mapping[str, Any]], Prepared]) -> None:
+        """Go on with the rows that waited; ``whole`` is the inverse of ``plain``."""
+        rows: Sequence[Mapping[str, Any]] = state["rows"]
+        self._entries.clear()
+        for row in rows:
+            x = dict(zip(row["names"], row["values"], strict=True))
+            self._entries.append(_Entry(x, row["learned"], whole(row["prepared"])))
+        self._learned = state["learned"]
