@@ -28,6 +28,10 @@ PUBLIC = (
     "Translator",
     "MusicModel",
     "load",
+    "Session",
+    "OnlineClassifier",
+    "OnlineRegressor",
+    "OnlineForecaster",
     "study",
     "Study",
     "open_study",
@@ -80,3 +84,23 @@ def test_public_names_are_listed() -> None:
 def test_a_name_that_is_none_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'lamina' has no attribute 'forecaster'"):
         _ = lamina.forecaster
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import lamina",
+        "import lamina.streaming",
+        "import lamina; lamina.Session",
+        "import lamina; lamina.OnlineClassifier; lamina.OnlineForecaster(depth=0)",
+    ],
+)
+def test_streaming_loads_nothing_heavy(code: str) -> None:
+    heavy = "{'torch', 'river', 'polars', 'sklearn', 'pandas', 'scipy'}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print({heavy} & set(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "set()"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from lamina.nn.attention import Attention
     from lamina.nn.stack import Stack, StackConfig
     from lamina.nn.transformer import Transformer, TransformerConfig
+    from lamina.streaming.online import OnlineClassifier, OnlineForecaster, OnlineRegressor
+    from lamina.streaming.session import Session
     from lamina.training.optim import TrainingConfig
 
 # In the order in which data flow.
@@ -47,6 +49,10 @@ _HOME = {
     "Translator": "lamina.estimators.translator",
     "MusicModel": "lamina.estimators.music_model",
     "load": "lamina.estimators.load",
+    "Session": "lamina.streaming.session",
+    "OnlineClassifier": "lamina.streaming.online",
+    "OnlineRegressor": "lamina.streaming.online",
+    "OnlineForecaster": "lamina.streaming.online",
     "study": "lamina.api",
     "Study": "lamina.api",
     "open_study": "lamina.api",
@@ -72,6 +78,10 @@ __all__ = [  # noqa: RUF022  # in the order of the flow, not of the alphabet
     "Translator",
     "MusicModel",
     "load",
+    "Session",
+    "OnlineClassifier",
+    "OnlineRegressor",
+    "OnlineForecaster",
     "study",
     "Study",
     "open_study",
