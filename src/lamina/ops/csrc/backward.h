@@ -278,10 +278,14 @@ struct Backward {
   }
 
   static void add_rows(const Owned<T, Dot::bytes>& owned, const T* from, Size stride, Size rows, T* to) {
-    for (Size u = owned.first; u < owned.last; u += L::count) {
-      V sum = L::load(to + u);
-      for (Size n = 0; n < rows; ++n) sum += L::load(from + n * stride + u);
-      L::store(to + u, sum);
+    for (Size u = owned.first; u < owned.last; u += M::columns) {
+      V left = L::load(to + u), right = L::load(to + u + L::count);
+      for (Size n = 0; n < rows; ++n) {
+        left += L::load(from + n * stride + u);
+        right += L::load(from + n * stride + u + L::count);
+      }
+      L::store(to + u, left);
+      L::store(to + u + L::count, right);
     }
   }
 

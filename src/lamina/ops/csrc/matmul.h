@@ -51,6 +51,7 @@ struct Matmul {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       a[r] = rows[r];
+      __builtin_prefetch(init + r * init_stride);  // read last, and by then it should be near
 #pragma GCC unroll 4
       for (int s = 0; s < sets; ++s) sums[s][r][0] = sums[s][r][1] = V{};
     }
@@ -141,6 +142,11 @@ struct Matmul {
   static void pack_columns(const Number* from, Size stride, Size width, Size rows, Unit* to) {
     for (Size i = 0; i < width; i += MaxRows) {
       const Size count = smaller(MaxRows, width - i);
+      if (Dot::group == 1 && count == MaxRows) {  // a row of them is moved as it lies
+        for (Size n = 0; n < rows; ++n, to += MaxRows)
+          __builtin_memcpy(to, from + n * stride + i, MaxRows * sizeof(Unit));
+        continue;
+      }
       for (Size n = 0; n < rows; n += Dot::group, to += MaxRows)
         for (Size r = 0; r < count; ++r) to[r] = Dot::unit(from + n * stride + i + r, stride, rows - n);
     }
