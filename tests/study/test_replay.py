@@ -11,11 +11,9 @@ import pytest
 
 from lamina.errors import ConfigError, SavedModelError
 from lamina.study.constraints import Limits
-from lamina.study.ledger import ScoreBook, read_scores
 from lamina.study.questions import Ladder
 from lamina.study.replay import replay
 from lamina.study.run import Quiet, run_study
-from lamina.study.scores import Layout
 from lamina.study.verdict import StudyRecord
 
 TRUTH = {"lstm-1-forward": 1.0, "lstm-2-forward": 0.8, "gru-2-forward": 0.79}
@@ -126,16 +124,3 @@ def test_a_changed_answer_is_found(
 def test_a_record_without_scores_cannot_be_replayed(record: StudyRecord, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="before scores were recorded"):
         replay(record.model_copy(update={"scores": None}), tmp_path / "out")
-
-
-def test_scores_are_kept_once_and_in_single_precision_where_that_loses_nothing(tmp_path: Path) -> None:
-    layout = Layout(np.array([0, 0, 1]), block_windows=2)
-    book = ScoreBook(layout, layout)
-    halves, thirds = np.array([[0.5, np.nan, 1.0], [0.25, 0.5, 1.0]]), np.full((1, 3), 1 / 3)
-    assert (book.validation(halves), book.validation(halves[:1]), book.test(thirds)) == ((0, 1), (0,), (0,))
-    recorded = read_scores(tmp_path, book.save(tmp_path))
-    np.testing.assert_array_equal(recorded.rows((1, 0)), halves[::-1])
-    np.testing.assert_array_equal(recorded.test_rows((0,)), thirds)
-    assert (recorded.layout.series.tolist(), recorded.layout.block_windows) == ([0, 0, 1], 2)
-    with np.load(tmp_path / "scores.npz") as arrays:
-        assert (arrays["validation"].dtype, arrays["test"].dtype) == (np.float32, np.float64)
