@@ -153,12 +153,12 @@ class Climb:
             f"{' '.join(designs)} · {pace.trials} {'trial' if pace.trials == 1 else 'trials'} and "
             f"{pace.seeds} seeds each, {pace.max_steps} steps"
         )
-        self._listener.stage(question, detail, stage.seconds)
         least = rounds.least_s(list(standings.values()))
         if least > max(1.5 * stage.left_s, 1.0):
             spare = f"{stage.left_s:.0f} s of the budget are left for it"
             self._leave_open(question, f"it needs about {least:.0f} s, and {spare}")
             return
+        self._listener.stage(question, detail, stage.seconds)
         self._progress.begin(rounds.missing(standings.values()))
         rounds.first(list(standings.values()), stage)
         if question in ESTIMATES:
