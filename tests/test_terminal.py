@@ -116,6 +116,36 @@ def test_answers_then_failed_checks_then_the_table() -> None:
     assert "LK03" not in text
 
 
+def test_further_questions_that_were_left_open_share_a_line() -> None:
+    def asked(name: str, sentence: str) -> Verdict:
+        return Verdict(id=name, answer=None, status="undecided", sentence=sentence)
+
+    screen, known = console(100), record()
+    left = "Not answered: it needs about 9 s, and 1 s of the budget are left for it."
+    questions = (
+        asked("cell", left),
+        asked("depth-parameters", left),
+        asked("depth-time", "undecided between 1 and 2 layers."),
+        asked("transformer-time", left),
+    )
+    show_record(screen, known.model_copy(update={"questions": questions}), "traffic-study")
+    lines = screen.export_text().splitlines()
+    assert any(line.startswith(" Cell          Not answered: it needs") for line in lines)
+    assert any(line.startswith(" Equal time    undecided between") for line in lines)
+    assert any(
+        line.startswith(" Not answered  depth-parameters, transformer-time; the report") for line in lines
+    )
+    assert "Equal size" not in screen.export_text()
+
+
+def test_a_stage_has_the_label_of_its_question_whole() -> None:
+    screen = console()
+    with Screen(screen) as drawn:
+        drawn.opening(Opening(DATA, (), MACHINE, 20.0))
+        drawn.stage("transformer-time", "lstm ×1 a Transformer of like time", 3.0)
+    assert "● like time   lstm ×1" in screen.export_text()
+
+
 def test_the_table_ranks_by_validation_and_marks_the_best() -> None:
     screen = console(100)
     show_record(screen, record(), "traffic-study")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lamina.study.compare import Change
     from lamina.study.replay import Replay
     from lamina.study.run import Opening
-    from lamina.study.verdict import Candidate, StudyRecord
+    from lamina.study.verdict import Candidate, StudyRecord, Verdict
 
 QUESTION_WORDS = {
     "depth": "Depth",
@@ -26,9 +26,20 @@ QUESTION_WORDS = {
     "cell": "Cell",
     "attention": "Attention",
     "transformer": "Transformer",
+    "bert": "BERT",
     "trivial": "Worth it?",
 }
-
+# Their names for --ask are longer than a label may be.
+FURTHER_WORDS = {
+    "depth-parameters": "Equal size",
+    "depth-time": "Equal time",
+    "residual": "Residuals",
+    "transformer-time": "Like time",
+    "clipping": "Clipping",
+    "overfitting": "Overfitting",
+    "data": "More data",
+}
+WORDS = {**QUESTION_WORDS, **FURTHER_WORDS, "limits": "Limits"}
 
 LABEL_WIDTH = 13
 
@@ -76,6 +87,7 @@ class Screen:
 
     def stage(self, name: str, detail: str, seconds: float) -> None:
         self._finish()
+        name = FURTHER_WORDS.get(name, name).lower()
         share = f"about {seconds:.0f} s" if seconds >= 1 else ""
         detail = " · ".join(part for part in (escape(detail), share) if part)
         if self._live is None:
@@ -128,18 +140,29 @@ def show_record(console: Console, record: StudyRecord, folder: str) -> None:
     """Answers, warnings and the leaderboard of a study."""
     console.print()
     colours = {"fail": "red", "warn": "yellow"}
+    skipped = [verdict.id for verdict in record.questions if _skipped(verdict)]
     answers = [
-        (f"[bold]{QUESTION_WORDS.get(verdict.id, verdict.id)}[/bold]", escape(verdict.sentence))
+        (WORDS.get(verdict.id, verdict.id), verdict.sentence)
         for verdict in record.questions
+        if verdict.id not in skipped
     ]
+    if skipped:
+        told = f"{', '.join(skipped)}; the report says why. --ask NAME or a larger --budget gives them time."
+        answers.append(("Not answered", told))
     warnings = [
         (f"[{colours[check.outcome]}]{check.code}[/]", escape(check.sentence))
         for check in record.checks
         if check.outcome != "pass" and not check.allowed
     ]
-    console.print(paragraphs([*answers, *warnings]))
+    bold = [(f"[bold]{label}[/bold]", escape(sentence)) for label, sentence in answers]
+    console.print(paragraphs([*bold, *warnings]))
     console.print()
     console.print(leaderboard(record, folder))
+
+
+def _skipped(verdict: Verdict) -> bool:
+    """A further question that was left open; a main one has a line of its own, as it was asked for."""
+    return verdict.unanswered and verdict.id in FURTHER_WORDS
 
 
 def leaderboard(record: StudyRecord, folder: str) -> Table:

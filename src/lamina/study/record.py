@@ -28,6 +28,7 @@ from lamina.study.scores import Arm
 from lamina.study.sentences import OF_DEPTH
 from lamina.study.space import Design
 from lamina.study.verdict import (
+    NOT_ANSWERED,
     Baseline,
     Candidate,
     Check,
@@ -300,7 +301,7 @@ def unanswered(question: str, reason: str, designs: dict[str, Design], known: se
         id=question,
         answer=None,
         status="undecided",
-        sentence=f"Not answered: {reason}.",
+        sentence=f"{NOT_ANSWERED}{reason}.",
         would_change="a larger --budget, or --resume after an interruption",
         arms=tuple(design.id for design in designs.values() if design.id in known),
     )

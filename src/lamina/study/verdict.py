@@ -235,6 +235,9 @@ class Scores(_Entry):
     blocks: tuple[int, int]
 
 
+NOT_ANSWERED = "Not answered: "  # what the sentence of a question without a comparison begins with
+
+
 class Verdict(_Entry):
     """The answer to one question, with its evidence.
 
@@ -280,6 +283,11 @@ class Verdict(_Entry):
     gaps: tuple[Gap, ...] = ()
     options: tuple[Option, ...] = ()
     evidence: Evidence | None = None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the question was left open without a comparison."""
+        return self.sentence.startswith(NOT_ANSWERED)
 
     @model_validator(mode="after")
     def _chosen_is_an_arm(self) -> Self:
