@@ -35,6 +35,7 @@ EXAMPLES = {
     "tag_names.py": "10",
     "classify_texts.py": "10",
     "play_a_round.py": "10",
+    "translate.py": "10",
     "stream.py": "10",
     "online.py": "300",
 }
