@@ -83,3 +83,30 @@ def test_a_quick_run_writes_its_figures(
     assert result["notes"]["majority"] == 0.5
     assert language.main(["--data-folder", str(tmp_path), "--only", "trek"]) == 2
     assert "did you mean 'trec'" in capsys.readouterr().out
+
+
+def test_a_quick_translation_is_scored_on_the_test_part(
+    language: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "multi30k"
+    folder.mkdir()
+    for part in ("train", "val", "test_2016_flickr"):
+        for side, word in (("en", "number"), ("de", "Nummer")):
+            lines = "".join(f"{word} {i} {i + 1}\n" for i in range(30))
+            (folder / f"{part}.{side}.gz").write_bytes(gzip.compress(lines.encode()))
+    out = tmp_path / "out.json"
+    arguments = [
+        "--data-folder",
+        str(tmp_path),
+        "--only",
+        "multi30k,attention_gain",
+        "--quick",
+        "--threads",
+        "1",
+    ]
+    assert language.main([*arguments, "--json", str(out)]) == 0
+    whole, gain = json.loads(out.read_text())["results"]
+    assert whole["bar"] == 33
+    assert whole["notes"]["signature"].startswith("nrefs:1|case:mixed|")
+    assert whole["notes"]["steps"] == language.QUICK_STEPS
+    assert gain["score"] == gain["notes"]["additive"] - gain["notes"]["None"]
