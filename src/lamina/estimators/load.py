@@ -12,8 +12,17 @@ from lamina.estimators.music_model import MusicModel
 from lamina.estimators.saving import SavedModel
 from lamina.estimators.tagger import SequenceTagger
 from lamina.estimators.text_classifier import TextClassifier
+from lamina.estimators.translator import Translator
 
-Estimator = Forecaster | SequenceClassifier | LanguageModel | MusicModel | TextClassifier | SequenceTagger
+Estimator = (
+    Forecaster
+    | SequenceClassifier
+    | LanguageModel
+    | MusicModel
+    | TextClassifier
+    | SequenceTagger
+    | Translator
+)
 ESTIMATORS: dict[str, type[Estimator]] = {
     "Forecaster": Forecaster,
     "SequenceClassifier": SequenceClassifier,
@@ -21,6 +30,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "MusicModel": MusicModel,
     "TextClassifier": TextClassifier,
     "SequenceTagger": SequenceTagger,
+    "Translator": Translator,
 }
 
 
