@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -367,6 +368,22 @@ def test_report_needs_a_study(lamina: Shell, tmp_path: Path) -> None:
     assert "study.json cannot be read" in lamina.refuses("report", tmp_path)
     (tmp_path / "study.json").write_text('{"schema": 99}')
     assert "Install a newer Lamina" in lamina.refuses("report", tmp_path)
+
+
+def test_report_replay_tells_what_follows_from_the_scores(lamina: Shell, tmp_path: Path) -> None:
+    sheet, folder = hourly(tmp_path / "traffic.csv"), tmp_path / "out"
+    asked = ("--time", "when", "--target", "cars", "--horizon", "2", "--ask", "cell", "--budget", "5s")
+    assert lamina("study", sheet, *asked, "--out", folder) == 0
+    assert lamina("report", folder, "--replay") == 0
+    assert re.search(r"(\d+) of \1 sentences follow from the recorded scores", lamina.out)
+    assert "leave one out" in lamina.refuses("report", folder, "--replay", "--out", tmp_path / "r.html")
+    record = json.loads((folder / "study.json").read_text())
+    told = next(entry for entry in record["questions"] if entry["id"] == "trivial")
+    told["sentence"] = "yes: 90 % better than naive."
+    (folder / "study.json").write_text(json.dumps(record))
+    assert lamina("report", folder, "--replay") == 1
+    assert "trivial, sentence" in lamina.out
+    assert "recorded: yes: 90 % better than naive." in lamina.out
 
 
 def test_ctrl_c_ends_with_130(lamina: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
