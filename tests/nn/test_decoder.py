@@ -8,6 +8,7 @@ from lamina.errors import ConfigError
 from lamina.nn.cross_attention import Memory
 from lamina.nn.decoder import DecoderConfig, DecoderState, RecurrentDecoder, state_tensors
 from lamina.nn.stack import StackConfig
+from lamina.ops.scan import scan
 
 LENGTHS = torch.tensor([6, 3])
 FORMS = [
@@ -71,6 +72,23 @@ def test_output_is_the_equation_of_the_docstring() -> None:
     y, _ = made.above(torch.cat((q, context), -1), start.above)
     expected = torch.cat((y, context), -1) @ made.output.weight.T + made.output.bias
     torch.testing.assert_close(made(x, source, start)[0], expected.tanh())
+
+
+@pytest.mark.parametrize(("feeding", "scans"), [(False, 2), (True, 2 * 5)])
+def test_only_input_feeding_runs_step_by_step(
+    feeding: bool, scans: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = decoder(DecoderConfig(input_feeding=feeding))
+    source, steps = memory(made), []
+
+    def counted(cell: object, x: Tensor, *rest: object, **options: object) -> object:
+        steps.append(x.shape[1])
+        return scan(cell, x, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("lamina.nn.recurrent.scan", counted)
+    made(tokens(), source, made.start(source))
+    assert len(steps) == scans
+    assert sum(steps) == 2 * 5
 
 
 def test_with_input_feeding_a_step_reads_the_output_before() -> None:

@@ -71,8 +71,7 @@ class TransformerDecoder(nn.Module):
         for layer, keys in zip(self._blocks, memory.keys, strict=True):
             hidden, weights = layer(hidden, keys, memory.lengths, limits)
         new = x.shape[1]
-        y = self.output(self.norm(hidden[:, -new:])).tanh()
-        return y, PrefixState(read), weights[:, -new:]
+        return self.output(self.norm(hidden[:, -new:])), PrefixState(read), weights[:, -new:]
 
 
 class DecoderLayer(nn.Module):
