@@ -10,7 +10,6 @@ import numpy as np
 from lamina.data.labelled import LabelledSequences
 from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.load import load
-from lamina.study.baselines import CLASSIFY_BASELINES, run_classify_baseline
 from lamina.study.bench import SCHEDULE, Array, Job, Run, Trivial
 from lamina.study.checks import CheckResult
 from lamina.study.cost import PredictCost, predict_cost
@@ -18,6 +17,7 @@ from lamina.study.labelled_checks import check_labelled
 from lamina.study.one_run import train_once
 from lamina.study.rows import draw_sequences
 from lamina.study.scores import Layout
+from lamina.study.sequence_baselines import CLASSIFY_BASELINES, run_classify_baseline
 from lamina.study.space import Design
 from lamina.study.verdict import Confusion, Data, Figures, Metric
 from lamina.tasks.classify import case_scores

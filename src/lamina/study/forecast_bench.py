@@ -17,10 +17,10 @@ from lamina.estimators.defaults import training_examples, window_form
 from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.load import load
 from lamina.metrics import METRICS, mase_scale
-from lamina.study.baselines import FORECAST_BASELINES, run_forecast_baseline
 from lamina.study.bench import SCHEDULE, Array, Job, Run, Trivial
 from lamina.study.checks import CheckResult
 from lamina.study.cost import PredictCost, predict_cost
+from lamina.study.forecast_baselines import FORECAST_BASELINES, run_forecast_baseline
 from lamina.study.one_run import train_once
 from lamina.study.row_checks import check_rows, fitted_on_training, windows_apart
 from lamina.study.rows import draw_windows
