@@ -31,7 +31,17 @@ ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
 LIGHT = ("__init__.py", "nn/__init__.py", "cli.py", "errors.py", "_optional.py")
 LIGHT_PACKAGES = {"typer", "lamina"}
 # Needed by few calls and slow to load: never at the top of any file.
-LATE = {"pandas", "statsforecast", "lightgbm", "altair", "vl_convert", "aeon", "jinja2", "matplotlib"}
+LATE = {
+    "pandas",
+    "statsforecast",
+    "lightgbm",
+    "altair",
+    "vl_convert",
+    "aeon",
+    "jinja2",
+    "matplotlib",
+    "transformers",
+}
 FILES = sorted(ROOT.rglob("*.py"))
 
 

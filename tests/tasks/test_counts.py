@@ -35,7 +35,7 @@ def test_it_is_scikit_learns_tfidf_and_logistic_regression() -> None:
         vectorizer = TfidfVectorizer(
             ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=r"\w+|[^\w\s]+"
         )
-        model = LogisticRegression(C=STRENGTH, max_iter=500)
+        model = LogisticRegression(C=STRENGTH, max_iter=5000, tol=1e-9)
         model.fit(vectorizer.fit_transform(texts[:60]), labels[:60])
         expected = model.predict_log_proba(vectorizer.transform(texts))
         np.testing.assert_allclose(fitted.log_chances(data), expected, atol=2e-3)

@@ -6,11 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lamina.data.vocabulary import Tokens, Vocabulary
+from lamina.data.vocabulary import Tokens
 from lamina.errors import ConfigError, DataError, did_you_mean
 
 
@@ -42,9 +43,30 @@ class LabelledTexts:
         """Tokens of each text, (n,)."""
         return np.diff(self.starts)
 
+    def subset(self, chosen: NDArray[np.int64]) -> LabelledTexts:
+        """Some of the texts, in this order; one may come several times."""
+        tokens = [self[int(i)] for i in chosen]
+        starts = np.concatenate([[0], np.cumsum([len(one) for one in tokens])]).astype(np.int64)
+        values = np.concatenate(tokens) if tokens else self.values[:0]
+        return LabelledTexts(values, starts, self.labels[chosen], self.classes)
+
+
+class Encoder(Protocol):
+    """What cuts texts into numbered tokens."""
+
+    def __len__(self) -> int:
+        """How many tokens there are."""
+
+    @property
+    def unknown(self) -> int:
+        """The token of what is not known."""
+
+    def encode_all(self, texts: Sequence[str]) -> list[Tokens]:
+        """The tokens of each text."""
+
 
 def encode_texts(
-    texts: Sequence[str], labels: NDArray[np.int64], vocabulary: Vocabulary, classes: tuple[str, ...]
+    texts: Sequence[str], labels: NDArray[np.int64], vocabulary: Encoder, classes: tuple[str, ...]
 ) -> LabelledTexts:
     """Texts by the numbers of their tokens; one without any is read as one unknown token."""
     found = vocabulary.encode_all(texts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from lamina.errors import SavedModelError
+from lamina.estimators.bert_classifier import BertClassifier
 from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.language_model import LanguageModel
@@ -20,6 +21,7 @@ Estimator = (
     | LanguageModel
     | MusicModel
     | TextClassifier
+    | BertClassifier
     | SequenceTagger
     | Translator
 )
@@ -29,6 +31,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "LanguageModel": LanguageModel,
     "MusicModel": MusicModel,
     "TextClassifier": TextClassifier,
+    "BertClassifier": BertClassifier,
     "SequenceTagger": SequenceTagger,
     "Translator": Translator,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,24 +12,34 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from lamina.data.labelled_texts import draw_by_class, encode_texts, label_codes
+from lamina.data.labelled_texts import draw_by_class
 from lamina.data.vocabulary import Unit, Vocabulary
 from lamina.data.word_vectors import read_word_vectors
-from lamina.errors import DataError, NotFittedError
+from lamina.errors import NotFittedError
 from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
 from lamina.estimators.saving import SavedModel, load_weights
+from lamina.estimators.text_parts import (
+    TextParts,
+    Texts,
+    dump_labels,
+    load_labels,
+    prepare_parts,
+    read_labels,
+    split_counts,
+    strings,
+    unlabelled,
+    with_counts,
+)
 from lamina.nn.stack import StackConfig
 from lamina.tasks.base import BodyConfig
 from lamina.tasks.classify import ClassifyObjective, ClassMetric, predict_sequences
-from lamina.tasks.counts import CountClassifier, cross_fitted
-from lamina.tasks.text import PreparedTexts, TextBatches, TextConfig, TextInputs, TextNetwork
+from lamina.tasks.text import PreparedTexts, TextBatches, TextConfig, TextNetwork
 from lamina.training.callbacks import Callback
 from lamina.training.history import History
 from lamina.training.optim import TrainingConfig
 
 Array = NDArray[np.float64]
 NAME = "TextClassifier"
-COUNTS = "counts."  # before the names of its tensors, beside those of the network
 DEFAULT_STACK = StackConfig(cell="lstm", hidden_sizes=(128,), directions=("both",))
 DEFAULT_FORM = TextConfig()
 DEFAULT_TRAINING = TrainingConfig(max_steps=600, batch_size=32, learning_rate=2e-3, average=0.99)
@@ -116,45 +125,47 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         Raises:
             DataError: texts or labels break a rule; the message names the row.
         """
-        texts = _strings(X)
-        labels = np.asarray(y)
-        codes, names = label_codes(list(y), len(texts))
-        given = {str(label): label for label in labels}
-        self.classes_ = np.array([given[name] for name in names], dtype=labels.dtype)
-        chosen, held_out = draw_by_class(codes, self.validation_fraction, self.seed)
-        self.vocabulary_ = Vocabulary.fit(
-            [texts[i] for i in chosen],
+        texts = strings(X)
+        codes, names, classes = read_labels(y, len(texts))
+        training, validation = (
+            ([texts[i] for i in part], codes[part])
+            for part in draw_by_class(codes, self.validation_fraction, self.seed)
+        )
+        parts = self.prepare(training, validation, names)
+        return self.fit_parts(parts, classes, callbacks=callbacks, checkpoint=checkpoint)
+
+    def prepare(self, training: Texts, validation: Texts, names: tuple[str, ...]) -> TextParts:
+        """What ``fit_parts`` trains on; a study makes it once for many runs.
+
+        Args:
+            training, validation: texts, and positions of their labels in ``names``.
+            names: of the classes.
+        """
+        vocabulary = Vocabulary.fit(
+            training[0],
             unit=self.unit,
             size=self.vocabulary_size,
             least_count=self.least_count,
             lowercase=self.lowercase,
         )
-        training, validation = (
-            encode_texts([texts[i] for i in part], codes[part], self.vocabulary_, names)
-            for part in (chosen, held_out)
-        )
-        self.data_hash_ = hashlib.sha256(training.values.tobytes()).hexdigest()
-        counts = (
-            CountClassifier.fit(training, np.arange(len(training)), len(self.vocabulary_))
-            if self.counts
-            else None
-        )
-        self.inputs_ = TextInputs(names, counts)
-        prepared = (
-            PreparedTexts(training, cross_fitted(training, len(self.vocabulary_), self.seed))
-            if self.counts
-            else self.inputs_.prepare(training)
-        )
-        self._train(prepared, self.inputs_.prepare(validation), callbacks, checkpoint)
+        return prepare_parts(vocabulary, training, validation, names, counts=self.counts, seed=self.seed)
+
+    def fit_parts(
+        self,
+        parts: TextParts,
+        classes: NDArray[Any],
+        *,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Train on prepared texts; ``classes`` are the labels in the order of the parts' class names."""
+        assert isinstance(parts.tokens, Vocabulary)
+        self.classes_, self.vocabulary_, self.inputs_ = classes, parts.tokens, parts.inputs
+        self.data_hash_ = parts.data_hash
+        self._train(parts, callbacks, checkpoint)
         return self
 
-    def _train(
-        self,
-        training: PreparedTexts,
-        validation: PreparedTexts,
-        callbacks: Sequence[Callback],
-        checkpoint: Path | None,
-    ) -> None:
+    def _train(self, parts: TextParts, callbacks: Sequence[Callback], checkpoint: Path | None) -> None:
         from lamina.training.loop import fit  # the trainer is not needed to predict
 
         settings = self.training or DEFAULT_TRAINING
@@ -170,8 +181,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
                 vectors.put_into(self.network_.embed.weight)
             self.history_ = fit(
                 self.network_,
-                ClassifyObjective(self.form_, self.inputs_, validation, metric=self.metric),
-                TextBatches(training, self.inputs_, batch_size=settings.batch_size, seed=self.seed),
+                ClassifyObjective(self.form_, self.inputs_, parts.validation, metric=self.metric),
+                TextBatches(parts.training, self.inputs_, batch_size=settings.batch_size, seed=self.seed),
                 settings,
                 seed=self.seed,
                 callbacks=callbacks,
@@ -182,13 +193,16 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         body = self.stack if self.stack is not None else DEFAULT_STACK
         return TextNetwork(self.form_, len(self.vocabulary_), len(self.classes_), body)
 
+    def chances(self, data: PreparedTexts) -> Array:
+        """Probability of each class for prepared texts, (n, classes)."""
+        self._check_fitted()
+        return predict_sequences(self.network_, self.inputs_, data, batch_size=64)
+
     def predict_proba(self, X: Sequence[str]) -> Array:
         """Probability of each class, (n, classes), in the order of ``classes_``."""
         self._check_fitted()
-        texts = _strings(X)
-        unknown = np.full(len(texts), -1)
-        encoded = encode_texts(texts, unknown, self.vocabulary_, self.inputs_.classes)
-        return predict_sequences(self.network_, self.inputs_, self.inputs_.prepare(encoded), batch_size=64)
+        encoded = unlabelled(strings(X), self.vocabulary_, self.inputs_.classes)
+        return self.chances(self.inputs_.prepare(encoded))
 
     def predict(self, X: Sequence[str]) -> NDArray[Any]:
         """The most probable label of each text, (n,)."""
@@ -216,15 +230,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
             "vectors": None if self.vectors is None else os.fspath(self.vectors),
             "training": dump_training(self.training),
         }
-        counts = {} if self.inputs_.counts is None else self.inputs_.counts.tensors()
         SavedModel(
             kind=NAME,
             config={
                 "parameters": parameters,
                 "form": self.form_.model_dump(mode="json"),
-                "labels": {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()},
+                "labels": dump_labels(self.classes_),
             },
-            weights=self.network_.state_dict() | {COUNTS + name: value for name, value in counts.items()},
+            weights=with_counts(self.network_.state_dict(), self.inputs_),
             preprocessing={"vocabulary": self.vocabulary_.to_dict(), "classes": list(self.inputs_.classes)},
             manifest={
                 "data_hash": self.data_hash_,
@@ -243,30 +256,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         parameters["training"] = load_training(parameters["training"])
         model = cls(**parameters)
         model.form_ = TextConfig(**saved.config["form"])
-        labels = saved.config["labels"]
-        model.classes_ = np.array(labels["values"], dtype=np.dtype(labels["dtype"]))
+        model.classes_ = load_labels(saved.config["labels"])
         model.vocabulary_ = Vocabulary.from_dict(saved.preprocessing["vocabulary"])
-        tensors = {n.removeprefix(COUNTS): v for n, v in saved.weights.items() if n.startswith(COUNTS)}
-        counts = CountClassifier.from_tensors(tensors, len(model.vocabulary_)) if tensors else None
-        model.inputs_ = TextInputs(tuple(saved.preprocessing["classes"]), counts)
+        classes = saved.preprocessing["classes"]
+        weights, model.inputs_ = split_counts(saved.weights, classes, len(model.vocabulary_))
         model.data_hash_ = saved.manifest["data_hash"]
         model.history_ = History.from_dict(saved.manifest["training"])
         model.network_ = model._network()
-        weights = {name: value for name, value in saved.weights.items() if not name.startswith(COUNTS)}
         load_weights(model.network_, weights, where)
         return model
-
-
-def _strings(texts: Sequence[str]) -> list[str]:
-    """The texts, once it is sure that they are some."""
-    if isinstance(texts, str):
-        raise DataError("texts come as a list, but this is a single string. Pass [text].")
-    found = list(texts)
-    if not found:
-        raise DataError("at least one text is needed but there are none; check the source")
-    for row, text in enumerate(found):
-        if not isinstance(text, str):
-            raise DataError(
-                f"a text is a string but row {row} is {type(text).__name__}; leave it out or mend it"
-            )
-    return found

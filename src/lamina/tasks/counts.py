@@ -42,6 +42,7 @@ class CountClassifier:
     def fit(cls, data: LabelledTexts, chosen: NDArray[np.int64], tokens: int) -> Self:
         """Fit on some of the texts; n-grams that only one of them has are left out."""
         from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
 
         rows, grams = _ngrams(data, chosen, tokens)
         pairs = np.unique(np.stack([grams, rows]), axis=1)  # each n-gram once a text
@@ -52,8 +53,10 @@ class CountClassifier:
         empty = cls(keys, idf, np.zeros((len(keys), classes)), np.zeros(classes), tokens)
         if not len(keys):
             return empty
-        model = LogisticRegression(C=STRENGTH, max_iter=500)
-        model.fit(empty._features(rows, grams, len(chosen)), data.labels[chosen])
+        # 0.1 s on TREC where the default solver takes 0.6 s, and 8 s of both cores with threads
+        model = LogisticRegression(C=STRENGTH, solver="newton-cg", tol=1e-5, max_iter=100)
+        with threadpool_limits(1, user_api="blas"):
+            model.fit(empty._features(rows, grams, len(chosen)), data.labels[chosen])
         weights, bias = np.zeros((len(keys), classes)), np.full(classes, -np.inf)
         if len(model.classes_) == 2:
             weights[:, model.classes_[1]], bias[model.classes_] = model.coef_[0], [0, model.intercept_[0]]

@@ -70,6 +70,10 @@ class PreparedTexts:
     texts: LabelledTexts
     prior: Array
 
+    def subset(self, chosen: NDArray[np.int64]) -> PreparedTexts:
+        """Some of the texts, in this order; one may come several times."""
+        return PreparedTexts(self.texts.subset(chosen), self.prior[chosen])
+
     @property
     def labels(self) -> NDArray[np.int64]:
         return self.texts.labels

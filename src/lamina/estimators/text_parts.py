@@ -1,0 +1,119 @@
+"""What every classifier of texts does with texts, labels and counts of tokens around its network."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lamina.data.labelled_texts import Encoder, LabelledTexts, encode_texts, label_codes
+from lamina.errors import DataError
+from lamina.tasks.counts import CountClassifier, cross_fitted
+from lamina.tasks.text import PreparedTexts, TextInputs
+
+COUNTS = "counts."  # before the names of its tensors, beside those of the network
+Texts = tuple[Sequence[str], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class TextParts:
+    """Labelled texts ready for training.
+
+    Attributes:
+        tokens: cuts texts into tokens.
+        training: what counts say of each of its texts comes from others.
+    """
+
+    tokens: Encoder
+    inputs: TextInputs
+    training: PreparedTexts
+    validation: PreparedTexts
+
+    def drawn(self, chosen: NDArray[np.int64]) -> TextParts:
+        """With some of the training texts, which may come several times."""
+        return replace(self, training=self.training.subset(chosen))
+
+    @property
+    def data_hash(self) -> str:
+        """Of the training tokens."""
+        return hashlib.sha256(self.training.texts.values.tobytes()).hexdigest()
+
+
+def prepare_parts(
+    tokens: Encoder, training: Texts, validation: Texts, classes: tuple[str, ...], *, counts: bool, seed: int
+) -> TextParts:
+    """Encode texts, and fit the classifier by counts on those of training.
+
+    Args:
+        training, validation: texts, and positions of their labels in ``classes``.
+        counts: whether there is a classifier by counts.
+        seed: of the folds that give each training text scores by other texts.
+    """
+    learned, held_out = (encode_texts(*part, tokens, classes) for part in (training, validation))
+    if not counts:
+        inputs = TextInputs(classes, None)
+        return TextParts(tokens, inputs, inputs.prepare(learned), inputs.prepare(held_out))
+    inputs = TextInputs(classes, CountClassifier.fit(learned, np.arange(len(learned)), len(tokens)))
+    crossed = PreparedTexts(learned, cross_fitted(learned, len(tokens), seed))
+    return TextParts(tokens, inputs, crossed, inputs.prepare(held_out))
+
+
+def unlabelled(texts: Sequence[str], tokens: Encoder, classes: tuple[str, ...]) -> LabelledTexts:
+    """Texts whose labels are not known."""
+    return encode_texts(texts, np.full(len(texts), -1), tokens, classes)
+
+
+def strings(texts: Sequence[str]) -> list[str]:
+    """The texts, once it is sure that they are some."""
+    if isinstance(texts, str):
+        raise DataError("texts come as a list, but this is a single string. Pass [text].")
+    found = list(texts)
+    if not found:
+        raise DataError("at least one text is needed but there are none; check the source")
+    for row, text in enumerate(found):
+        if not isinstance(text, str):
+            raise DataError(
+                f"a text is a string but row {row} is {type(text).__name__}; leave it out or mend it"
+            )
+    return found
+
+
+def read_labels(
+    y: Sequence[Any] | NDArray[Any], texts: int
+) -> tuple[NDArray[np.int64], tuple[str, ...], NDArray[Any]]:
+    """Codes of labels, the names of the classes, and the labels themselves in the order of the names."""
+    labels = np.asarray(y)
+    codes, names = label_codes(list(y), texts)
+    given = {str(label): label for label in labels}
+    return codes, names, np.array([given[name] for name in names], dtype=labels.dtype)
+
+
+def dump_labels(classes: NDArray[Any]) -> dict[str, Any]:
+    """Labels as JSON types."""
+    return {"dtype": classes.dtype.str, "values": classes.tolist()}
+
+
+def load_labels(saved: dict[str, Any]) -> NDArray[Any]:
+    """The inverse of ``dump_labels``."""
+    return np.array(saved["values"], dtype=np.dtype(saved["dtype"]))
+
+
+def with_counts(network: dict[str, Tensor], inputs: TextInputs) -> dict[str, Tensor]:
+    """Tensors of the network and of the classifier by counts, told apart by their names."""
+    counts = {} if inputs.counts is None else inputs.counts.tensors()
+    return network | {COUNTS + name: value for name, value in counts.items()}
+
+
+def split_counts(
+    weights: dict[str, Tensor], classes: Sequence[str], tokens: int
+) -> tuple[dict[str, Tensor], TextInputs]:
+    """The inverse of ``with_counts``."""
+    tensors = {name.removeprefix(COUNTS): v for name, v in weights.items() if name.startswith(COUNTS)}
+    counts = CountClassifier.from_tensors(tensors, tokens) if tensors else None
+    network = {name: value for name, value in weights.items() if not name.startswith(COUNTS)}
+    return network, TextInputs(tuple(classes), counts)
