@@ -18,9 +18,11 @@ from lamina.data.sources import SOURCES, LabelledSource, load_labelled, load_ser
 from lamina.data.splits import split_in_time
 from lamina.data.ts_files import LABELLED_SUFFIXES, read_labelled
 from lamina.errors import ConfigError, DataError, did_you_mean
+from lamina.estimators.bert_classifier import BertClassifier
 from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.load import load
+from lamina.estimators.text_classifier import TextClassifier
 from lamina.study.bench import Bench
 from lamina.study.budget import parse_duration
 from lamina.study.checks import CheckResult, columns_to_leave_out, parse_allow
@@ -31,6 +33,7 @@ from lamina.study.questions import FURTHER, parse_questions
 from lamina.study.replay import Replay, replay
 from lamina.study.run import RECORD, Quiet, StudyListener, run_study
 from lamina.study.table_checks import column_leaks, constant_target
+from lamina.study.text_bench import HELD_OUT, text_bench
 from lamina.study.verdict import StudyRecord, Verdict
 from lamina.tasks.forecast import PointMetric
 
@@ -46,7 +49,6 @@ STEPS = {
     "1q": "quarterly",
     "1y": "yearly",
 }
-HELD_OUT = 0.2  # share of labelled sequences for validation, and for the test where no test file is given
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Study:
 
     @property
     def verdicts(self) -> dict[str, Verdict]:
-        """The answers by question: depth, direction, cell, attention, transformer, trivial."""
+        """The answers by question: depth, direction, cell, attention, transformer, bert, trivial."""
         return {verdict.id: verdict for verdict in self.record.questions}
 
     def leaderboard(self) -> pl.DataFrame:
@@ -111,7 +113,7 @@ class Study:
         return pl.DataFrame(rows, schema=schema).sort("validation", descending=higher, nulls_last=True)
 
     @property
-    def best(self) -> Forecaster | SequenceClassifier:
+    def best(self) -> Forecaster | SequenceClassifier | TextClassifier | BertClassifier:
         """The model that the answers lead to, trained anew on all rows.
 
         Raises:
@@ -120,7 +122,7 @@ class Study:
         if self.record.best is None:
             raise ConfigError("this study has no best model: it was interrupted, or no network trained.")
         model = load(self.folder / self.record.best.path)
-        assert isinstance(model, Forecaster | SequenceClassifier)
+        assert isinstance(model, Forecaster | SequenceClassifier | TextClassifier | BertClassifier)
         return model
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
@@ -161,6 +163,9 @@ def study(
     frequency: str | None = None,
     labels: Sequence[Any] | None = None,
     groups: Sequence[Any] | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    bert: str | os.PathLike[str] | None = None,
     test: Any = None,
     metric: str = "mase",
     budget: str | float = "5m",
@@ -184,17 +189,23 @@ def study(
 
     Args:
         data: a table of series (a path, or a frame of pandas, Polars or Arrow); or labelled sequences (a .ts
-            or .tsv file, or arrays with ``labels``); or the name of a known data set.
+            or .tsv file, or arrays with ``labels``); or labelled texts (a .csv, .tsv or .jsonl file with
+            ``text`` and ``label``); or the name of a known data set.
         target: what to forecast; see ``Forecaster.fit`` for this and the next arguments.
         horizon: steps ahead; needed for a table of series.
         labels: the class of each sequence, where ``data`` are arrays.
         groups: what must stay together in a split, one entry a sequence.
-        test: sequences for the test part: a file, or a pair (arrays, labels); None cuts one from ``data``.
+        text: the column of texts to classify; then ``label`` is needed too.
+        label: the column of their labels.
+        bert: the folder of a BERT to compare with, as transformers saves it with its tokenizer, or ``small``
+            for one that is trained from nothing; for texts only (extra ``bert``).
+        test: sequences for the test part: a file, or a pair (arrays, labels); of texts a file with the same
+            columns; None cuts one from ``data``.
         metric: of forecasts: mase, mae, mse, rmse or smape. Classes are judged by accuracy.
         budget: time for everything, such as 90s, 5m, 1h.
-        ask: some of depth, direction, cell, attention, transformer, depth-parameters, depth-time, residual,
-            transformer-time, clipping, overfitting and data, divided by commas. By default the first five;
-            the others follow where these leave time.
+        ask: some of depth, direction, cell, attention, transformer, bert, depth-parameters, depth-time,
+            residual, transformer-time, clipping, overfitting and data, divided by commas. By default the
+            first five, and bert where there is one; the others follow where these leave time.
         depths: rungs of the depth ladder.
         rope: relative difference that does not matter.
         max_latency_us: microseconds from a row to its answer, as a streaming session gives it, or, for a
@@ -220,7 +231,8 @@ def study(
     """
     began = monotonic()
     seconds = parse_duration(budget)
-    questions = parse_questions(ask)
+    source = "" if bert is None else os.fspath(bert)
+    questions = parse_questions(ask, bert=bool(source))
     rungs = _depths(depths)
     name = _name(data)
     known = SOURCES.get(data) if isinstance(data, str) and not Path(data).exists() else None
@@ -243,7 +255,12 @@ def study(
         memory_mb=None if max_memory is None else parse_size_mb(max_memory),
     )
     checks: tuple[CheckResult, ...] = ()
-    if labels is not None or isinstance(known, LabelledSource) or _is_sequence_file(data):
+    if text is not None or label is not None:
+        _refuse({**columns, "horizon": horizon, "labels": labels, "groups": groups}, f"{name} holds texts")
+        bench, facts = text_bench(data, text=text, label=label, test=test, seed=seed, bert=source)
+    elif source:
+        raise ConfigError("a BERT reads texts, so that it needs text= and label= (--text, --label).")
+    elif labels is not None or isinstance(known, LabelledSource) or _is_sequence_file(data):
         _refuse({**columns, "horizon": horizon}, f"{name} holds labelled sequences")
         bench, facts = _classify_bench(
             data, labels=labels, groups=groups, test=test, seed=seed, name=name, data_folder=data_folder
@@ -283,6 +300,7 @@ def study(
         checks=checks,
         allow=allowed,
         limits=limits,
+        bert=source,
         facts=facts,
         began=began,
         workers=_workers(workers, seconds, bench.data.rows),

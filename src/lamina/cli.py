@@ -51,7 +51,11 @@ DataFolder = Annotated[
 @app.command()
 def study(
     data: Annotated[
-        str, typer.Argument(help="CSV or Parquet of series, a .ts or .tsv of sequences, or a known data set.")
+        str,
+        typer.Argument(
+            help="CSV or Parquet of series, a .ts or .tsv of sequences, a .csv, .tsv or .jsonl of texts, or "
+            "a known data set."
+        ),
     ],
     target: Target = None,
     horizon: Annotated[int | None, typer.Option(min=1, help="Rows ahead to forecast.")] = None,
@@ -63,17 +67,25 @@ def study(
     duplicates: Duplicates = "error",
     gaps: Gaps = "error",
     frequency: Frequency = None,
+    text: Annotated[str | None, typer.Option(help="Column of texts to classify; needs --label.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the labels of texts.")] = None,
+    bert: Annotated[
+        str | None,
+        typer.Option(
+            help="For texts: folder of a BERT to compare with, or 'small' for one trained from nothing."
+        ),
+    ] = None,
     test: Annotated[
-        Path | None, typer.Option(help="Sequences for the test part; default: cut from DATA.")
+        Path | None, typer.Option(help="Sequences or texts for the test part; default: cut from DATA.")
     ] = None,
     metric: Annotated[str, typer.Option(help="Of forecasts: mase, mae, mse, rmse or smape.")] = "mase",
     budget: Annotated[str, typer.Option(help="Time for everything: 90s, 5m, 1h.")] = "5m",
     ask: Annotated[
         str | None,
         typer.Option(
-            help="Only these of depth,direction,cell,attention,transformer,depth-parameters,depth-time,"
-            "residual,transformer-time,clipping,overfitting,data. Default: the first five, then the others "
-            "where time is left."
+            help="Only these of depth,direction,cell,attention,transformer,bert,depth-parameters,depth-time,"
+            "residual,transformer-time,clipping,overfitting,data. Default: the first five, bert where there "
+            "is one, then the others where time is left."
         ),
     ] = None,
     depths: Annotated[str, typer.Option(help="Rungs of the depth ladder.")] = "1,2,3,4",
@@ -124,6 +136,9 @@ def study(
         "duplicates": duplicates,
         "gaps": gaps,
         "frequency": frequency,
+        "text": text,
+        "label": label,
+        "bert": bert,
         "test": test,
         "metric": metric,
         "budget": budget,

@@ -16,7 +16,8 @@ from lamina.study.pace import Pace
 from lamina.study.questions import Ladder
 from lamina.study.run import Quiet
 from lamina.study.sequential import MOST_SEEDS
-from lamina.study.trials import CAREFUL, RATES, Trials
+from lamina.study.space import CAREFUL
+from lamina.study.trials import RATES, Trials
 from lamina.study.workers import Here
 
 REPAIRED = "lstm-3-forward-residual-norm-careful"

@@ -84,7 +84,22 @@ def test_more_data_is_asked_of_the_winner_one_layer_more_and_a_transformer() -> 
 )
 def test_questions_by_name(text: str | None, questions: tuple[Ladder, ...]) -> None:
     assert parse_questions(text) == questions
-    assert (*MAIN, *FURTHER) == QUESTIONS
+    assert (*MAIN, "bert", *FURTHER) == QUESTIONS
+
+
+def test_a_bert_is_asked_about_where_there_is_one_and_only_there() -> None:
+    assert parse_questions(None, bert=True) == (*MAIN, "bert")
+    assert parse_questions("bert,depth", bert=True) == ("depth", "bert")
+    for text, bert in (("depth,bert", False), ("depth", True)):
+        with pytest.raises(ConfigError, match="belong together"):
+            parse_questions(text, bert=bert)
+    winner = Design(layers=2, direction="both")
+    found = asked("bert", winner, bert="some/bert-base")
+    assert list(found) == ["lstm ×2 both directions", "BERT bert-base"]
+    assert found["BERT bert-base"].id == "bert-bert-base"
+    assert asked("residual", found["BERT bert-base"]) == {}
+    shares = asked("data", winner, bert="small")
+    assert [design.rows for design in shares.values() if design.bert] == [1 / 8, 1 / 4, 1 / 2, 1.0]
 
 
 def test_an_unknown_question_is_an_error_that_guesses() -> None:

@@ -12,14 +12,14 @@ from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.load import load
 from lamina.study.bench import SCHEDULE, Array, Job, Run, Trivial
 from lamina.study.checks import CheckResult
+from lamina.study.class_scores import accuracy_of, confusion, independent, mean_score, trivial_of
 from lamina.study.cost import PredictCost, predict_cost
 from lamina.study.labelled_checks import check_labelled
 from lamina.study.one_run import train_once
 from lamina.study.rows import draw_sequences
-from lamina.study.scores import Layout
 from lamina.study.sequence_baselines import CLASSIFY_BASELINES, run_classify_baseline
 from lamina.study.space import Design
-from lamina.study.verdict import Confusion, Data, Figures, Metric
+from lamina.study.verdict import Data, Figures
 from lamina.tasks.classify import case_scores
 from lamina.training.optim import TrainingConfig
 
@@ -46,10 +46,9 @@ class ClassifyBench:
         notes: tuple[str, ...] = (),
     ) -> None:
         self._training, self._validation, self._test = training, validation, test
-        self.layout = _layout(validation)
-        self.test_layout = _layout(test)
+        self.layout, self.test_layout = independent(len(validation)), independent(len(test))
         self.base = Design(hidden=64)
-        self.metric = Metric(name="accuracy", unit="share of sequences", direction="higher")
+        self.metric = accuracy_of("sequences")
         self.data = Data(
             path=path,
             rows=sum(len(part.values) for part in (training, validation, test)),
@@ -100,35 +99,21 @@ class ClassifyBench:
 
     def trivial(self, seconds: float, seed: int) -> list[Trivial]:
         del seconds  # these methods take seconds; none has a limit of its own
-        found = []
-        for name in CLASSIFY_BASELINES:
-            run = run_classify_baseline(
-                name, self._training, self._validation, (self._validation, self._test), seed=seed
-            )
-            validation, test = run.predictions or (np.zeros((0, len(self._test.classes))),) * 2
-            scored = (
-                case_scores("accuracy", self._validation.labels, validation)
-                if run.predictions
-                else np.zeros(0)
-            )
-            found.append(
-                Trivial(
-                    id=name,
-                    validation=scored,
-                    test_prediction=test,
-                    train_s=run.train_s,
-                    predict_ms=1000 * run.predict_s / max(1, len(validation) + len(test)),
-                    note="; ".join(dict.fromkeys(run.notes)),
-                    failed=run.reason,
-                )
-            )
-        return found
+        parts = self._validation, self._test
+        runs = (
+            run_classify_baseline(name, self._training, self._validation, parts, seed=seed)
+            for name in CLASSIFY_BASELINES
+        )
+        return [
+            trivial_of(run, self._validation.labels, self._test.labels, len(self._test.classes))
+            for run in runs
+        ]
 
     def trivial_test_errors(self, method: Trivial) -> Array:
         return case_scores("accuracy", self._test.labels, method.test_prediction)
 
     def summary(self, errors: Array) -> float:
-        return float(np.nanmean(errors)) if np.isfinite(errors).any() else float("nan")
+        return mean_score(errors)
 
     def test_errors(self, folder: Path) -> Array:
         return self._scores(_classifier(folder), self._test)
@@ -143,14 +128,7 @@ class ClassifyBench:
 
     def figures(self, folder: Path) -> Figures:
         predicted = _classifier(folder).chances(self._test).argmax(axis=1)
-        n = len(self._test.classes)
-        matrix = np.zeros((n, n), dtype=int)
-        np.add.at(matrix, (self._test.labels, predicted), 1)
-        return Figures(
-            confusion=Confusion(
-                classes=self._test.classes, matrix=tuple(tuple(row.tolist()) for row in matrix)
-            )
-        )
+        return confusion(self._test.labels, predicted, self._test.classes)
 
     def refit(self, folder: Path, *, steps: int, max_seconds: float, out: Path) -> None:
         model = _classifier(folder)
@@ -176,8 +154,3 @@ def _classifier(folder: Path) -> SequenceClassifier:
     model = load(folder)
     assert isinstance(model, SequenceClassifier)
     return model
-
-
-def _layout(data: LabelledSequences) -> Layout:
-    """Sequences are independent: one block each."""
-    return Layout(series=np.zeros(len(data), dtype=np.int64), block_windows=1)

@@ -10,6 +10,7 @@ from lamina.study.checks import CheckResult
 from lamina.study.stretches import shape, shared_runs
 
 Sequence = NDArray[np.float32]
+Labels = NDArray[np.int64]
 
 # A run of rows is long enough to be told from any other at this many values, features counted.
 RUN_VALUES = 32
@@ -37,9 +38,11 @@ def check_labelled(
     again = _again(known, asked)
     return [
         _duplicates(int(again.sum())),
-        _missing_classes(training),
+        missing_classes(training.labels, training.classes),
         _overlaps(known, [sequence for sequence, copy in zip(asked, again, strict=True) if not copy]),
-        _classes_of_parts(training, later),
+        classes_of_parts(
+            training.labels, {name: part.labels for name, part in later.items()}, training.classes
+        ),
         _split_groups(training, later),
     ]
 
@@ -69,14 +72,14 @@ def _duplicates(again: int) -> CheckResult:
     return CheckResult("LB01", "pass", evidence, "no sequence stands in two parts")
 
 
-def _missing_classes(training: LabelledSequences) -> CheckResult:
-    counts = _counts(training)
-    absent = [name for name, count in zip(training.classes, counts, strict=True) if not count]
+def missing_classes(training: Labels, classes: tuple[str, ...], *, what: str = "sequence") -> CheckResult:
+    """LB02 from the labels of the training part; ``what`` says what has them."""
+    absent = [name for name, count in zip(classes, _counts(training, classes), strict=True) if not count]
     evidence: dict[str, float | int | str] = {"absent": len(absent)}
     if absent:
-        sentence = f"no training sequence has the class {', '.join(absent)}, so it cannot be learnt"
+        sentence = f"no training {what} has the class {', '.join(absent)}, so it cannot be learnt"
         return CheckResult("LB02", "fail", evidence, sentence)
-    return CheckResult("LB02", "pass", evidence, "every class has training sequences")
+    return CheckResult("LB02", "pass", evidence, f"every class has training {what}s")
 
 
 def _overlaps(known: list[Sequence], asked: list[Sequence]) -> CheckResult:
@@ -97,18 +100,21 @@ def _overlaps(known: list[Sequence], asked: list[Sequence]) -> CheckResult:
     return CheckResult("LB03", "fail", evidence, sentence)
 
 
-def _classes_of_parts(training: LabelledSequences, later: dict[str, LabelledSequences]) -> CheckResult:
-    shares = _counts(training) / max(1, len(training))
-    for name, part in later.items():
-        counts = _counts(part)
+def classes_of_parts(
+    training: Labels, later: dict[str, Labels], classes: tuple[str, ...], *, what: str = "sequence"
+) -> CheckResult:
+    """LB04 from the labels of the parts; ``what`` says what has them."""
+    shares = _counts(training, classes) / max(1, len(training))
+    for name, labels in later.items():
+        counts = _counts(labels, classes)
         if np.count_nonzero(counts) == 1 and np.count_nonzero(shares) > 1:
-            only = part.classes[int(counts.argmax())]
-            sentence = f"every {name} sequence has the class {only}, so nothing can be told apart there"
+            only = classes[int(counts.argmax())]
+            sentence = f"every {name} {what} has the class {only}, so nothing can be told apart there"
             return CheckResult("LB04", "fail", {"part": name, "classes": 1}, sentence)
-        lacking = [part.classes[i] for i in np.flatnonzero((counts == 0) & (shares * len(part) >= EXPECTED))]
+        lacking = [classes[i] for i in np.flatnonzero((counts == 0) & (shares * len(labels) >= EXPECTED))]
         if lacking:
             sentence = (
-                f"no {name} sequence has the class {', '.join(lacking)}, though training has many: "
+                f"no {name} {what} has the class {', '.join(lacking)}, though training has many: "
                 "scores say nothing of it"
             )
             return CheckResult("LB04", "warn", {"part": name, "lacking": len(lacking)}, sentence)
@@ -133,5 +139,5 @@ def _split_groups(training: LabelledSequences, later: dict[str, LabelledSequence
     return CheckResult("LB05", "pass", {"groups": 0}, "every group lies in one part")
 
 
-def _counts(part: LabelledSequences) -> NDArray[np.int64]:
-    return np.bincount(part.labels[part.labels >= 0], minlength=len(part.classes))
+def _counts(labels: Labels, classes: tuple[str, ...]) -> Labels:
+    return np.bincount(labels[labels >= 0], minlength=len(classes))

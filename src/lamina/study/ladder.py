@@ -27,7 +27,7 @@ from lamina.study.decide import Decision, decide
 from lamina.study.estimates import of_data, of_overfitting
 from lamina.study.findings import Findings, Listener, Progress
 from lamina.study.pace import Pace, choose_pace
-from lamina.study.questions import ABOUT_DEPTH, CARRIED, ESTIMATES, MAIN, Known, Ladder, arms
+from lamina.study.questions import ABOUT_DEPTH, CARRIED, ESTIMATES, SHAPING, Known, Ladder, arms
 from lamina.study.rounds import LEAST_SEEDS, Rounds
 from lamina.study.scores import Arm
 from lamina.study.sentences import Frame, failures, framed
@@ -43,6 +43,7 @@ SHARES = {
     "cell": 9.0,
     "attention": 9.0,
     "transformer": 9.0,
+    "bert": 12.0,
     "finish": 15.0,
     "depth-parameters": 16.0,
     "depth-time": 9.0,
@@ -70,6 +71,7 @@ class Climb:
         rope: relative difference below which two arms are practically equal.
         listener: hears of progress.
         limits: what the recommended network may cost.
+        bert: source of the BERT that is asked about; "" for none.
         pace: of an earlier sitting, so that a resumed study goes on as it began.
 
     Attributes:
@@ -90,6 +92,7 @@ class Climb:
         listener: Listener,
         further: tuple[Ladder, ...] = (),
         limits: Limits = NO_LIMITS,
+        bert: str = "",
         pace: Pace | None = None,
     ) -> None:
         self._bench, self._trials, self._budget, self._listener = bench, trials, budget, listener
@@ -99,7 +102,7 @@ class Climb:
         self._higher = bench.metric.direction == "higher"
         self._progress = Progress(listener)
         self._cleared: set[str] = set()
-        self._limits = limits
+        self._limits, self._bert = limits, bert
         self.findings = Findings(winner=bench.base, pace=pace)
 
     def run(self) -> None:
@@ -141,7 +144,7 @@ class Climb:
         findings = self.findings
         assert findings.winner is not None
         stage = self._budget.begin(question)
-        known = Known(findings.winner, self._bench.base, self._depths, rounds.cost)
+        known = Known(findings.winner, self._bench.base, self._depths, rounds.cost, self._bert)
         designs = arms(question, known)
         findings.compared[question] = designs
         if not designs:
@@ -219,7 +222,7 @@ class Climb:
         decision = replace(decision, sentence=words, frame=frame)
         findings.decisions[question] = decision
         # Of a question outside the main ones only a proven gain shapes the recommended model.
-        if question in MAIN or (
+        if question in SHAPING or (
             question in CARRIED and decision.status == "decided" and findings.winner in designs.values()
         ):
             findings.winner = designs[decision.answer]

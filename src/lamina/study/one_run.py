@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
+from torch import nn
 
-from lamina.estimators.classifier import SequenceClassifier
-from lamina.estimators.forecaster import Forecaster
 from lamina.study.bench import Array, Job, Run
 from lamina.study.cost import count_parameters, measure
 from lamina.study.early_stop import Halfway, TrialEndedError
 from lamina.training.callbacks import Callback
+from lamina.training.history import History
 
 Fit = Callable[[Sequence[Callback]], object]
 
 
+class Model(Protocol):
+    """An estimator; it has its history and network once it was fitted."""
+
+    history_: History
+    network_: nn.Module
+
+    def save(self, path: Path) -> None:
+        """Write it to a folder."""
+
+
 def train_once(
     job: Job,
-    model: Forecaster | SequenceClassifier,
+    model: Model,
     fit: Fit,
     *,
     errors: Callable[[], Array],

@@ -31,6 +31,7 @@ ARM_COSTS: dict[str, tuple[float, ...]] = {
     "cell": (2.0,),
     "attention": (2.3,),
     "transformer": (3.0,),
+    "bert": (4.0,),
     "depth-parameters": (2.0, 3.0, 4.0),
     "depth-time": (1.0, 1.0, 1.0),
     "residual": (2.0, 2.2),

@@ -13,14 +13,15 @@ Main = Literal["depth", "direction", "cell", "attention", "transformer"]
 Further = Literal[
     "depth-parameters", "depth-time", "residual", "transformer-time", "clipping", "overfitting", "data"
 ]
-Ladder = Main | Further
+Ladder = Main | Literal["bert"] | Further
 Arms = dict[str, Design]
 MAIN: tuple[Main, ...] = get_args(Main)
 FURTHER: tuple[Further, ...] = get_args(Further)
-QUESTIONS: tuple[Ladder, ...] = (*MAIN, *FURTHER)
+SHAPING: tuple[Ladder, ...] = (*MAIN, "bert")  # their answers shape the recommended model
+QUESTIONS: tuple[Ladder, ...] = (*SHAPING, *FURTHER)
 ABOUT_DEPTH: tuple[Ladder, ...] = ("depth", "depth-parameters", "depth-time", "overfitting")
 ESTIMATES: tuple[Ladder, ...] = ("overfitting", "data")  # they measure a curve and choose nothing
-CARRIED: tuple[Ladder, ...] = (*MAIN, "residual", "clipping")  # their answers shape the recommended model
+CARRIED: tuple[Ladder, ...] = ("residual", "clipping")  # so does a gain that they prove
 SHARES_OF_ROWS = (1 / 8, 1 / 4, 1 / 2, 1.0)
 
 
@@ -34,12 +35,14 @@ class Known:
             answers can be set beside one another.
         depths: rungs of the questions of depth.
         cost: measured time, for the questions of equal time.
+        bert: source of the BERT that is asked about; "" for none.
     """
 
     winner: Design
     base: Design
     depths: tuple[int, ...]
     cost: Cost
+    bert: str = ""
 
 
 def arms(question: Ladder, known: Known) -> Arms:
@@ -95,6 +98,11 @@ def _transformer(known: Known) -> Arms:
     return {known.winner.label: known.winner, "a Transformer of like size": _like(known.winner)}
 
 
+def _bert(known: Known) -> Arms:
+    rival = Design(transformer=True, bert=known.bert)
+    return {known.winner.label: known.winner, rival.label: rival}
+
+
 def _transformer_time(known: Known) -> Arms:
     if known.winner.transformer:
         return {}
@@ -116,9 +124,11 @@ def _clipping(known: Known) -> Arms:
 
 
 def _data(known: Known) -> Arms:
-    """The winner, one layer more, and the Transformer, each on growing shares of the rows."""
+    """The winner, one layer more, and the Transformer or BERT, each on growing shares of the rows."""
     winner = known.winner
-    kinds = [winner, replace(winner, layers=winner.layers + 1), _like(winner)]
+    deeper = winner if winner.bert else replace(winner, layers=winner.layers + 1)
+    other = Design(transformer=True, bert=known.bert) if known.bert else _like(winner)
+    kinds = [winner, deeper, other]
     shares = [replace(kind, rows=share) for kind in dict.fromkeys(kinds) for share in SHARES_OF_ROWS]
     return {design.label: design for design in shares}
 
@@ -129,6 +139,7 @@ _ARMS: dict[Ladder, Callable[[Known], Arms]] = {
     "cell": _cell,
     "attention": _attention,
     "transformer": _transformer,
+    "bert": _bert,
     "depth-parameters": _depth_parameters,
     "depth-time": _depth_time,
     "residual": _residual,
@@ -139,14 +150,17 @@ _ARMS: dict[Ladder, Callable[[Known], Arms]] = {
 }
 
 
-def parse_questions(asked: str | None) -> tuple[Ladder, ...]:
+def parse_questions(asked: str | None, *, bert: bool = False) -> tuple[Ladder, ...]:
     """The questions in ``"depth,cell"``, in the order in which they are asked; ``MAIN`` where none is named.
 
+    Args:
+        bert: whether there is a BERT to ask about; it then is, where no question is named.
+
     Raises:
-        ConfigError: a name is not a question.
+        ConfigError: a name is not a question, or "bert" is asked about and there is none, or the reverse.
     """
     if not asked:
-        return MAIN
+        return SHAPING if bert else MAIN
     names = [name.strip() for name in asked.split(",") if name.strip()]
     for name in names:
         if name not in QUESTIONS:
@@ -154,4 +168,9 @@ def parse_questions(asked: str | None) -> tuple[Ladder, ...]:
                 f"a question is one of {', '.join(QUESTIONS)}, but '{name}' was asked"
                 f"{did_you_mean(name, QUESTIONS)}"
             )
+    if bert != ("bert" in names):
+        raise ConfigError(
+            "the question 'bert' and a BERT belong together; name both or neither, such as "
+            "--ask depth,bert --bert small"
+        )
     return tuple(question for question in QUESTIONS if question in names)

@@ -168,6 +168,7 @@ def run_study(
     command: str,
     further: tuple[Ladder, ...] = (),
     limits: Limits = NO_LIMITS,
+    bert: str = "",
     checks: tuple[CheckResult, ...] = (),
     allow: tuple[str, ...] = (),
     facts: tuple[str, ...] = (),
@@ -182,6 +183,7 @@ def run_study(
         questions: asked in order, each with its share of the budget.
         further: asked in order with the time that the others leave.
         limits: what the recommended network may cost.
+        bert: source of the BERT that is asked about; "" for none.
         checks: findings from before the bench was made.
         allow: codes of checks that are told but do not end the study.
         facts: of the data, for the listener's opening.
@@ -206,6 +208,7 @@ def run_study(
         "seed": seed,
         "rope": rope,
         "limits": limits.given,
+        **({"bert": bert} if bert else {}),
     }
     state = State(folder, plan, resume=resume)
     if resume and (finished := _finished(folder, budget_s)) is not None:
@@ -231,6 +234,7 @@ def run_study(
         seed=seed,
         rope=rope,
         limits=limits,
+        bert=bert,
         listener=keeper,
         pace=state.pace,
     )

@@ -16,6 +16,7 @@ Question = Literal[
     "cell",
     "attention",
     "transformer",
+    "bert",
     "trivial",
     "depth-parameters",
     "depth-time",

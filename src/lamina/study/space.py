@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import repeat
+from pathlib import Path
 from typing import Literal
 
 from lamina.nn.stack import StackConfig
@@ -15,6 +16,8 @@ from lamina.tasks.base import BodyConfig
 Direction = Literal["forward", "both", "both-forward"]
 BOTH: Literal["both"] = "both"
 HIDDEN = 64
+SMALL_BERT = "small"  # the source of a BERT that is trained from nothing; any other is a folder
+CAREFUL = 1 / 3  # of the learning rates, for a design that failed to train
 MOST_STEPS_SHARE = 4.0  # a design that is cheaper trains for at most so many times the study's steps
 
 Cost = Callable[["Design"], float]
@@ -33,6 +36,8 @@ class Design:
         steps: training steps as a share of the study's.
         rows: share of the training rows that is used.
         full: train on these rows themselves, not on bootstrap samples of them.
+        bert: a BERT instead, which counts as a Transformer: ``small`` from nothing, or the folder of a
+            checkpoint; "" for none.
     """
 
     layers: int = 1
@@ -48,15 +53,14 @@ class Design:
     steps: float = 1.0
     rows: float = 1.0
     full: bool = False
+    bert: str = ""
 
     @property
     def id(self) -> str:
         """Unique within a study, and fit to name a file."""
-        name = (
-            f"transformer-{self.layers}"
-            if self.transformer
-            else f"{self.cell}-{self.layers}-{self.direction}"
-        )
+        name = f"{self.cell}-{self.layers}-{self.direction}"
+        if self.transformer:
+            name = f"bert-{_folder(self.bert)}" if self.bert else f"transformer-{self.layers}"
         marks = {
             "attention": self.attention,
             "residual": self.residual,
@@ -82,6 +86,8 @@ class Design:
         directions = {"forward": "", "both": " both directions", "both-forward": " both → forward"}
         name = "transformer" if self.transformer else self.cell
         words = f"{name} ×{self.layers}{'' if self.transformer else directions[self.direction]}"
+        if self.bert:
+            words = f"BERT {_folder(self.bert)}"
         parts = {"attention": self.attention, "residual": self.residual, "norm": self.norm}
         words += "".join(f" + {part}" for part, present in parts.items() if present)
         if self.hidden != HIDDEN:
@@ -98,8 +104,19 @@ class Design:
             words += ", all rows"
         return words
 
+    @property
+    def rate_scale(self) -> float:
+        """By which the learning rates of the search are multiplied.
+
+        A pretrained BERT is tuned around 4e-5 (Devlin et al. 2019, arXiv:1810.04805, appendix A.3), one from
+        nothing around 5e-4.
+        """
+        if self.bert:
+            return 1 / 8 if self.bert == SMALL_BERT else 1 / 100
+        return CAREFUL if self.careful else 1.0
+
     def body(self, dropout: float) -> BodyConfig:
-        """The network that reads the sequence."""
+        """The network that reads the sequence; a BERT has a form of its own."""
         stack = self._stack.replace(dropout=dropout)
         if not self.transformer:
             return stack
@@ -132,6 +149,10 @@ class Design:
     def searched(self) -> Design:
         """The design whose search gives the settings of this one, on whatever rows it trains."""
         return replace(self, rows=1.0, full=False)
+
+
+def _folder(source: str) -> str:
+    return Path(source).name
 
 
 def repaired(design: Design) -> Design | None:

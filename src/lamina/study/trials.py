@@ -18,7 +18,6 @@ from lamina.study.space import Design
 
 RATES = (5e-4, 1e-2)
 DROPOUTS = (0.0, 0.4)
-CAREFUL = 1 / 3  # of the learning rates, for a design that failed to train
 FIRST = {"learning_rate": 4e-3, "dropout": 0.1}  # the defaults are always among the trials
 
 
@@ -54,7 +53,7 @@ class Trials:
         for unfinished in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
             study.tell(unfinished.number, state=optuna.trial.TrialState.FAIL)
         # Not skip_if_exists: that would find the defaults in a trial that was killed, and never try them.
-        scale = CAREFUL if design.careful else 1.0
+        scale = design.rate_scale
         if number == 0 and not study.get_trials(states=(optuna.trial.TrialState.WAITING,)):
             study.enqueue_trial({**FIRST, "learning_rate": scale * FIRST["learning_rate"]})
         trial = study.ask()
