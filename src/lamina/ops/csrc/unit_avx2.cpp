@@ -11,11 +11,4 @@ UnitSet avx2_unit() {
   return {&float32, &float64, &bfloat16};
 }
 
-UnitSet wide_unit() {
-  static constexpr Unit<float> float32{"wide", sequence<float, Single<float, 64>, 12>()};
-  static constexpr Unit<double> float64{"wide", sequence<double, Single<double, 64>, 12>()};
-  static constexpr Unit<Bf16> bfloat16{"wide", sequence<Bf16, Paired<64, Emulated>, 12>()};
-  return {&float32, &float64, &bfloat16};
-}
-
 }  // namespace lamina
