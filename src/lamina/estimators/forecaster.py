@@ -530,12 +530,17 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
             },
         )
 
-    def stream(self, *, storage: Storage = "float32", max_keys: int = MAX_KEYS) -> ForecastSession:
+    def stream(
+        self, *, storage: Storage = "float32", max_keys: int = MAX_KEYS, adaptive: Sequence[float] = ()
+    ) -> ForecastSession:
         """A session that reads one row of a series at a time, and forecasts what follows it.
 
         Args:
             storage: of the recurrent weights: float32, bfloat16 or int8.
             max_keys: states kept at most; the key used least recently is forgotten first.
+            adaptive: central intervals in percent, such as [80, 90], whose bounds follow the values of each
+                key (adaptive conformal inference), so that they keep their coverage while a series changes.
+                Forecasts then have these levels alone. Takes 2 kB a key for each step of the horizon.
 
         Raises:
             ConfigError: the model cannot stream; the message says why.
@@ -546,7 +551,13 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
             for tensors in (saved.weights, saved.history)
         )
         return open_forecaster(
-            saved.config, weights, saved.preprocessing, history, storage=storage, max_keys=max_keys
+            saved.config,
+            weights,
+            saved.preprocessing,
+            history,
+            storage=storage,
+            max_keys=max_keys,
+            adaptive=adaptive,
         )
 
     @classmethod

@@ -16,7 +16,8 @@ to its share best at the least width on the streams that no benchmark reports (d
 ERRORS = 500
 """Past errors that quantiles are taken of."""
 
-_WARM_UP = 10
+WARM_UP = 10
+"""Errors that must be known before quantiles are taken of them."""
 
 
 class AdaptiveIntervals:
@@ -56,7 +57,7 @@ class AdaptiveIntervals:
 
     def around(self, forecast: float) -> tuple[float, float]:
         """The interval around a forecast of the next value; endless before ten errors are known."""
-        if len(self._errors) < _WARM_UP:
+        if len(self._errors) < WARM_UP:
             return -math.inf, math.inf
         low, high = self._quantiles()
         return forecast + low, forecast + high
@@ -66,7 +67,7 @@ class AdaptiveIntervals:
         error = value - forecast
         if math.isnan(error):
             return
-        if len(self._errors) >= _WARM_UP:
+        if len(self._errors) >= WARM_UP:
             low, high = self._quantiles()
             self._now += STEP * (self.miss - (not low <= error <= high))
         self._errors.append(error)
@@ -79,7 +80,7 @@ class AdaptiveIntervals:
         Raising an alarm above ``1 - q`` gives alarms at a rate of about q while nothing changes; the
         threshold adapts since the errors it stands on are the last 500.
         """
-        if len(self._errors) < _WARM_UP:
+        if len(self._errors) < WARM_UP:
             return 0.0
         return float(np.mean(np.abs(np.array(self._errors)) < abs(value - forecast)))
 

@@ -14,9 +14,12 @@ from lamina.data.calendar import WEEK_US, calendar_features, calendar_names
 from lamina.data.frequency import Frequency
 from lamina.data.scaling import Standardizer
 from lamina.errors import ConfigError, DataError
+from lamina.streaming.adaptive_quantiles import AdaptiveKeys
 from lamina.streaming.forecast_rows import SeriesRow, SeriesRowForm
 from lamina.streaming.packed import Weights, optional, plain, require_native
 from lamina.streaming.session import Session
+from lamina.streaming.snapshot import pack_snapshot, unpack_snapshot
+from lamina.streaming.state import pack_state, unpack_state
 from lamina.tasks.intervals import interval
 
 Array = NDArray[np.float64]
@@ -57,6 +60,7 @@ class ForecastSession(Session):
     Each key keeps its last ``input_size`` rows, and not the state of the recurrence: a window is scaled by
     its own past, so every new row changes what the network read before it. From the window a forecast of the
     next ``horizon`` rows is made in native code, equal to that of ``Forecaster.predict`` on the same rows.
+    With adaptive intervals the bounds of each key follow its values; see ``AdaptiveQuantiles``.
     The session begins with the stored end of each training series, under the name of the series ("" where
     there is one without a name).
     """
@@ -77,10 +81,11 @@ class ForecastSession(Session):
         self._stretches: dict[object, NDArray[np.float32]] = {}
         self.horizon = int(form["horizon"])
         self.input_size = int(form["input_size"])
-        self.levels = tuple(form["quantiles"])
+        self.levels = self._given_levels = tuple(form["quantiles"])
         self._ticks = self._frequency.ticks  # 0 where a step is months
         self._ahead = self._ticks * np.arange(1, self.horizon + 1)
         self._far_ahead = self._ticks * np.arange(1, self.horizon + STRETCH)
+        self._adaptive: AdaptiveKeys | None = None
         self._nothing_known = np.zeros((self.horizon, 0), np.float32)
         self._no_calendar = np.zeros((self.horizon, 0), np.float32)
 
@@ -95,6 +100,7 @@ class ForecastSession(Session):
         *,
         max_keys: int,
         digest: str,
+        adaptive: Sequence[float] = (),
     ) -> ForecastSession:
         """A session over a finished native reader, its keys the stored series."""
         form, inputs, table = config["form"], preprocessing["inputs"], preprocessing["table"]
@@ -107,10 +113,18 @@ class ForecastSession(Session):
         )
         rows = SeriesRowForm.of(table, config["columns"], inputs)
         session = cls(native, rows, form, inputs, digest)
+        if adaptive:
+            session._adapt(adaptive)
         # a table of one series without a name calls it as its target
         unnamed = list(table["ids"]) == [table["target"]]
         session._continue([""] if unnamed else table["ids"], history)
         return session
+
+    def _adapt(self, percent: Sequence[float]) -> None:
+        """Let the intervals of each key follow its values from here on."""
+        self._adaptive = AdaptiveKeys(percent, self.levels, self.horizon)
+        self._given_levels, self.levels = self.levels, self._adaptive.levels
+        self._digest = f"{self._digest} adaptive {self.levels}"
 
     def _continue(self, ids: Sequence[str], history: Mapping[str, NDArray[Any]]) -> None:
         """Begin with the stored rows of each series."""
@@ -147,7 +161,13 @@ class ForecastSession(Session):
         row = self._rows.read(x)
         known = self._known(future)
         skipped = self._skipped(key, row)
+        if self._adaptive is not None:
+            if key not in self:
+                self._adaptive.forget(key)
+            self._adaptive.of(key).learn(row.y, skipped)
         self._native.push(key, row.y, row.covariates, row.fixed, skipped, row.time)
+        if self._adaptive is not None and len(self._adaptive) > self.max_keys:
+            self._adaptive.keep(self.keys())
         return self._forecast(key, known, row.time) if self._native.ready(key) else None
 
     def step_next(self, value: float, x: Mapping[str, object], *, key: str = "") -> Forecast | None:
@@ -269,9 +289,57 @@ class ForecastSession(Session):
         return self._stretches[kept_as]
 
     def _forecast(self, key: str, known: NDArray[np.float32], last: int | None) -> Forecast:
-        quantiles = np.empty((self.horizon, len(self.levels)))
+        quantiles = np.empty((self.horizon, len(self._given_levels)))
         self._native.forecast(key, known, self._calendar(last), quantiles)
+        if self._adaptive is not None:
+            quantiles = self._adaptive.of(key).around(quantiles)
         return Forecast(None if last is None else self._times(last), self.levels, quantiles)
+
+    @override
+    def reset(self, key: str) -> bool:
+        known = super().reset(key)
+        if self._adaptive is not None:
+            self._adaptive.forget(key)
+        return known
+
+    @override
+    def clear(self) -> None:
+        super().clear()
+        if self._adaptive is not None:
+            self._adaptive.keep([])
+
+    @property
+    @override
+    def state_bytes(self) -> int:
+        return super().state_bytes + (0 if self._adaptive is None else self._adaptive.key_bytes)
+
+    @property
+    @override
+    def used_bytes(self) -> int:
+        adaptive = 0 if self._adaptive is None else len(self._adaptive) * self._adaptive.key_bytes
+        return super().used_bytes + adaptive
+
+    @property
+    @override
+    def bound_bytes(self) -> int:
+        adaptive = 0 if self._adaptive is None else self.max_keys * self._adaptive.key_bytes
+        return super().bound_bytes + adaptive
+
+    @override
+    def _dump(self) -> bytes:
+        states = super()._dump()
+        if self._adaptive is None:
+            return states
+        form, payload = pack_state({"states": states, "adaptive": self._adaptive.state()})
+        return pack_snapshot(form, payload)
+
+    @override
+    def _load(self, states: bytes) -> None:
+        if self._adaptive is None:
+            return super()._load(states)
+        state = unpack_state(*unpack_snapshot(states))
+        super()._load(state["states"])
+        self._adaptive.take(state["adaptive"])
 
 
 def _native_session(

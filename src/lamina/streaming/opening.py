@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from lamina.streaming.session import RowSession, Session, digest_of
 STREAMED = ("Forecaster", "SequenceClassifier")
 
 
-def open_saved(path: str | os.PathLike[str], *, storage: Storage, max_keys: int) -> Session:
+def open_saved(
+    path: str | os.PathLike[str], *, storage: Storage, max_keys: int, adaptive: Sequence[float] = ()
+) -> Session:
     """A session of the model in a directory; see ``Session.open``."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -33,7 +35,14 @@ def open_saved(path: str | os.PathLike[str], *, storage: Storage, max_keys: int)
     except (OSError, SafetensorError) as error:
         raise SavedModelError(f"{path} cannot be read: {error}. Restore it, or train again.") from error
     return open_parts(
-        files.kind, files.config, weights, files.preprocessing, history, storage=storage, max_keys=max_keys
+        files.kind,
+        files.config,
+        weights,
+        files.preprocessing,
+        history,
+        storage=storage,
+        max_keys=max_keys,
+        adaptive=adaptive,
     )
 
 
@@ -46,6 +55,7 @@ def open_parts(
     *,
     storage: Storage,
     max_keys: int,
+    adaptive: Sequence[float] = (),
 ) -> Session:
     """A session of a fitted model, from the parts that its directory has.
 
@@ -53,7 +63,13 @@ def open_parts(
         ConfigError: models of this kind, or with such a body, do not stream.
     """
     if kind == "Forecaster":
-        return open_forecaster(config, weights, preprocessing, history, storage=storage, max_keys=max_keys)
+        return open_forecaster(
+            config, weights, preprocessing, history, storage=storage, max_keys=max_keys, adaptive=adaptive
+        )
+    if adaptive:
+        raise ConfigError(
+            f"adaptive intervals are those of forecasts, and a {kind} gives none. Leave it out."
+        )
     if kind == "SequenceClassifier":
         return open_classifier(config, weights, preprocessing, storage=storage, max_keys=max_keys)
     raise ConfigError(f"models of kind {kind!r} do not stream; {' and '.join(STREAMED)} do.")
@@ -67,6 +83,7 @@ def open_forecaster(
     *,
     storage: Storage,
     max_keys: int,
+    adaptive: Sequence[float] = (),
 ) -> ForecastSession:
     """A session of a Forecaster, which begins with its stored series."""
     body, digest = _checked("Forecaster", config, weights, preprocessing, storage)
@@ -74,7 +91,14 @@ def open_forecaster(
     attention = config["form"]["attention"]
     model.finish(pack_reader(model, body, weights, pooling="last", attention=attention))
     return ForecastSession.over(
-        model, config, weights, preprocessing, history, max_keys=max_keys, digest=digest
+        model,
+        config,
+        weights,
+        preprocessing,
+        history,
+        max_keys=max_keys,
+        digest=digest,
+        adaptive=adaptive,
     )
 
 

@@ -69,9 +69,19 @@ class Session(ABC):
 
     @staticmethod
     def open(
-        path: str | os.PathLike[str], *, storage: Storage = "float32", max_keys: int = MAX_KEYS
+        path: str | os.PathLike[str],
+        *,
+        storage: Storage = "float32",
+        max_keys: int = MAX_KEYS,
+        adaptive: Sequence[float] = (),
     ) -> Session:
         """A session of a saved model, from its directory; torch is not loaded.
+
+        Args:
+            path: of the directory.
+            storage: of the recurrent weights: float32, bfloat16 or int8.
+            max_keys: states kept at most.
+            adaptive: of a Forecaster: intervals that follow each series; see ``Forecaster.stream``.
 
         Raises:
             SavedModelError: the directory is not a model that can be read.
@@ -79,7 +89,7 @@ class Session(ABC):
         """
         from lamina.streaming.opening import open_saved  # which imports the sessions
 
-        return open_saved(path, storage=storage, max_keys=max_keys)
+        return open_saved(path, storage=storage, max_keys=max_keys, adaptive=adaptive)
 
     @abstractmethod
     def step(self, x: Any, *, key: str = "") -> Any:
@@ -132,7 +142,7 @@ class Session(ABC):
     def snapshot(self) -> bytes:
         """The states of all keys, for ``restore`` in a session of the same model, with the same storage."""
         header = {"model": self._digest, "state_bytes": self.state_bytes, "keys": len(self)}
-        return pack_snapshot(header, self._native.dump())
+        return pack_snapshot(header, self._dump())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a snapshot to a file, whole or not at all."""
@@ -148,9 +158,18 @@ class Session(ABC):
         header, states = unpack_snapshot(data)
         if header.get("model") != self._digest or header.get("state_bytes") != self.state_bytes:
             raise SavedModelError(
-                "this snapshot is of another model, or of other storage of the weights. Open the session "
-                "with the model it was made with."
+                "this snapshot is of another model, or of other storage of the weights or other intervals. "
+                "Open the session as the one that it was made with."
             )
+        self._load(states)
+
+    def _dump(self) -> bytes:
+        """The states of all keys."""
+        states: bytes = self._native.dump()
+        return states
+
+    def _load(self, states: bytes) -> None:
+        """The inverse of ``_dump``."""
         self._native.load(states)
 
 

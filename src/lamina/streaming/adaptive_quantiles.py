@@ -1,0 +1,175 @@
+"""Quantiles of a forecaster that keep their coverage while a series changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamina.errors import ConfigError
+from lamina.streaming.adaptive import ERRORS, STEP, WARM_UP
+from lamina.streaming.state import Stateful
+
+Array = NDArray[np.float64]
+
+_SMALLEST = 1e-9
+"""The least spread that errors are divided by, in units of the largest forecast."""
+
+
+class AdaptiveQuantiles(Stateful):
+    """Bounds of one series' forecasts, set by how its last values fell.
+
+    Adaptive conformal inference, for each level q and each step of the horizon apart. Errors of the median
+    are measured in the spread of the model's own forecast (its widest interval), so a bound is
+
+        median + spread e,   e = the a-quantile of the last 500 errors of that step
+
+    and a, at first q, moves after each value: ``a <- a + STEP (q - below)``, below = 1 where the value was at
+    most the bound. Where a is beyond the errors at hand, e is the outermost one, and from one STEP beyond on
+    grows by its distance from the median error for each STEP more. Over n values the share below a bound
+    therefore differs from q by no more than a constant over n, whatever the series does. The median stays
+    the model's; where that is far off, an interval may lie to one side of it. All levels are the model's
+    until ten errors are known.
+
+    Args:
+        levels: of the bounds, ascending, with 0.5 among them.
+        given: levels of the model's quantiles, ascending, at least as wide; between them lines are drawn.
+        horizon: steps of a forecast.
+
+    Sources: Gibbs & Candès 2021, arXiv:2106.00170; errors in units of a model's own spread: Lei et al. 2018,
+    doi:10.1080/01621459.2017.1307116, section 5.2.
+    """
+
+    kept = ("rows", "counts", "_errors", "_now", "_medians", "_spreads", "_bounds")
+
+    def __init__(self, levels: Sequence[float], given: Sequence[float], horizon: int) -> None:
+        self._given = np.array(given)
+        self.levels = np.array(levels)
+        self.horizon = horizon
+        self.rows = 0
+        self.counts = np.zeros(horizon, np.int64)  # values seen by each step's forecasts
+        self._middle = list(levels).index(0.5)
+        self._errors = np.full((ERRORS, horizon), np.nan, np.float32)
+        self._now = np.tile(self.levels, (horizon, 1))  # (horizon, levels)
+        # forecasts by the row they were made at, (rows, horizon[, levels]); of row r at r modulo horizon
+        self._medians = np.full((horizon, horizon), np.nan)
+        self._spreads = np.full((horizon, horizon), np.nan)
+        self._bounds = np.full((horizon, horizon, len(levels)), np.nan)
+
+    def learn(self, value: float, skipped: int = 0) -> None:
+        """Learn the next value, NaN where missing, after some rows that were left out."""
+        for _ in range(min(skipped, self.horizon)):
+            self._pass()
+        made = (self.rows - 1 - np.arange(self.horizon)) % self.horizon  # 1, 2, ... rows ago
+        steps = np.arange(self.horizon)
+        medians = self._medians[made, steps]
+        told = np.flatnonzero(~np.isnan(medians)) if not np.isnan(value) else steps[:0]
+        if len(told):
+            bounds = self._bounds[made[told], told]  # (told, levels)
+            adapted = told[self.counts[told] >= WARM_UP]
+            below = value <= bounds[self.counts[told] >= WARM_UP]
+            self._now[adapted] += STEP * (self.levels - below)
+            self._errors[self.counts[told] % ERRORS, told] = (value - medians[told]) / self._spreads[
+                made[told], told
+            ]
+            self.counts[told] += 1
+        self._pass()
+
+    def _pass(self) -> None:
+        """A row goes by; until ``around`` there is no forecast made at it."""
+        self._medians[self.rows % self.horizon] = np.nan
+        self.rows += 1
+
+    def around(self, quantiles: Array) -> Array:
+        """The bounds of the forecast made after the last row: (horizon, given) -> (horizon, levels)."""
+        plain = np.stack([np.interp(self.levels, self._given, each) for each in quantiles])
+        median = plain[:, self._middle]
+        spread = quantiles[:, -1] - quantiles[:, 0]
+        spread = np.maximum(spread, _SMALLEST * max(1.0, float(np.abs(median).max())))
+        found = np.where(
+            (self.counts < WARM_UP)[:, None], plain, median[:, None] + spread[:, None] * self._quantiles()
+        )
+        found[:, self._middle] = np.inf
+        found = np.insert(np.sort(found, axis=1)[:, :-1], self._middle, median, axis=1)
+        place = (self.rows - 1) % self.horizon
+        self._medians[place], self._spreads[place], self._bounds[place] = median, spread, found
+        return found
+
+    def _quantiles(self) -> Array:
+        """The errors at the levels of now, (horizon, levels); 0 where there are none."""
+        ordered = np.sort(self._errors, axis=0)  # those that are missing come last
+        n = np.minimum(self.counts, ERRORS)[:, None]  # (horizon, 1)
+        steps = np.arange(self.horizon)[:, None]
+        rank = np.where(self.levels < 0.5, np.floor(self._now * (n + 1)), np.ceil(self._now * (n + 1)))
+        inside = np.clip(rank, 1, np.maximum(n, 1)).astype(np.int64) - 1
+        middle = ordered[np.maximum(n // 2, 0), steps]
+        beyond = np.maximum(1 / (n + 1) - self._now, 0) + np.maximum(self._now - n / (n + 1), 0)
+        chosen = ordered[inside, steps].astype(np.float64)
+        found = chosen + (chosen - middle) * np.maximum(beyond - STEP, 0) / STEP
+        return np.where(n > 0, found, 0.0)
+
+
+class AdaptiveKeys:
+    """``AdaptiveQuantiles`` of each key.
+
+    Args:
+        percent: central intervals whose coverage is kept.
+        given: levels of the model's quantiles.
+        horizon: steps of a forecast.
+
+    Raises:
+        ConfigError: an interval that is none, or wider than the model's quantiles.
+    """
+
+    def __init__(self, percent: Sequence[float], given: Sequence[float], horizon: int) -> None:
+        tails = {(100 - each) / 200 for each in percent}
+        if not all(0 < tail < 0.5 for tail in tails):
+            raise ConfigError(
+                f"adaptive intervals are between 0 and 100 percent but are {', '.join(map(str, percent))}. "
+                "Use for example adaptive=[80, 90]."
+            )
+        if min(tails) < max(given[0], 1 - given[-1]) - 1e-9:
+            raise ConfigError(
+                f"this model forecasts quantiles from {given[0]:g} to {given[-1]:g}, narrower than an "
+                f"interval of {max(percent):g} %. Fit with wider quantiles=."
+            )
+        self.levels = tuple(sorted({*tails, 0.5, *(1 - tail for tail in tails)}))
+        self._given = tuple(given)
+        self._horizon = horizon
+        self._keys: dict[str, AdaptiveQuantiles] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def of(self, key: str) -> AdaptiveQuantiles:
+        """Those of a key; new ones for a new key."""
+        found = self._keys.get(key)
+        if found is None:
+            found = self._keys[key] = AdaptiveQuantiles(self.levels, self._given, self._horizon)
+        return found
+
+    def forget(self, key: str) -> None:
+        """Let a key start anew."""
+        self._keys.pop(key, None)
+
+    def keep(self, keys: Sequence[str]) -> None:
+        """Forget all other keys."""
+        self._keys = {key: self._keys[key] for key in keys if key in self._keys}
+
+    @property
+    def key_bytes(self) -> int:
+        """What the numbers of one key take."""
+        horizon, levels = self._horizon, len(self.levels)
+        return 4 * ERRORS * horizon + 8 * horizon * (1 + levels + horizon * (2 + levels))
+
+    def state(self) -> dict[str, Any]:
+        """Key -> state."""
+        return {"keys": list(self._keys), "states": [each.state() for each in self._keys.values()]}
+
+    def take(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self._keys = {}
+        for key, then in zip(state["keys"], state["states"], strict=True):
+            self.of(key).take(then)

@@ -1,0 +1,179 @@
+"""Bounds that follow a series: their coverage where it drifts, gaps, keys and snapshots."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lamina.errors import ConfigError, SavedModelError
+from lamina.estimators.forecaster import Forecaster
+from lamina.nn.stack import StackConfig
+from lamina.streaming.adaptive_quantiles import AdaptiveKeys, AdaptiveQuantiles
+from lamina.streaming.opening import open_parts
+from lamina.streaming.session import Session
+from lamina.training.optim import TrainingConfig
+
+LEVELS = (0.05, 0.5, 0.95)
+
+
+def covered(noise: np.ndarray, horizon: int) -> np.ndarray:
+    """Whether each value lay in the 90 % interval of each step's forecast, (rows, horizon), NaN at first."""
+    adaptive = AdaptiveQuantiles(LEVELS, LEVELS, horizon)
+    model = np.tile([-1.0, 0.0, 1.0], (horizon, 1))  # says always the same
+    inside = np.full((len(noise), horizon), np.nan)
+    made: list[np.ndarray] = []
+    for row, value in enumerate(noise):
+        for step, bounds in enumerate(reversed(made[-horizon:])):
+            inside[row, step] = bounds[step, 0] <= value <= bounds[step, 2]
+        adaptive.learn(float(value))
+        made.append(adaptive.around(model))
+    return inside
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+@pytest.mark.parametrize("kind", ["grows", "jumps", "skews", "waves"])
+def test_coverage_holds_while_the_series_changes(kind: str, horizon: int) -> None:
+    random = np.random.default_rng(0)
+    normal, rows = random.normal(size=4000), np.arange(4000)
+    noise = {
+        "grows": normal * (1 + rows / 400),
+        "jumps": normal * np.where(rows < 2000, 1.0, 9.0) + np.where(rows < 2000, 0.0, 4.0),
+        "skews": np.where(rows < 2000, normal, random.exponential(size=4000)),
+        "waves": normal * (2 + np.sin(rows / 150)),
+    }[kind]
+    inside = covered(noise, horizon)[10 + horizon :]
+    window = np.ones(500) / 500
+    for step in range(horizon):
+        rolling = np.convolve(inside[:, step], window, "valid")
+        assert abs(inside[:, step].mean() - 0.9) <= 0.015
+        assert rolling.min() >= 0.86
+        assert rolling.max() <= 0.94
+
+
+def test_a_model_left_to_itself_would_not_cover() -> None:
+    noise = np.random.default_rng(0).normal(size=4000) * (1 + np.arange(4000) / 400)
+    assert np.mean(np.abs(noise) <= 1.645) < 0.5
+
+
+def test_missing_and_left_out_rows_are_not_judged() -> None:
+    adaptive = AdaptiveQuantiles(LEVELS, LEVELS, 2)
+    model = np.tile([-1.0, 0.0, 1.0], (2, 1))
+    adaptive.learn(0.0)
+    adaptive.around(model)
+    adaptive.learn(math.nan)
+    assert adaptive.counts.tolist() == [0, 0]
+    adaptive.around(model)
+    adaptive.learn(0.5)  # the second row after the first forecast
+    assert adaptive.counts.tolist() == [1, 1]
+    adaptive.around(model)
+    adaptive.learn(0.5, skipped=1)  # one row after was left out: only the second step is told
+    assert adaptive.counts.tolist() == [1, 2]
+    adaptive.around(model)
+    adaptive.learn(0.5, skipped=2)
+    assert adaptive.counts.tolist() == [1, 2]
+
+
+def test_until_ten_errors_are_known_the_model_speaks() -> None:
+    adaptive = AdaptiveQuantiles((0.1, 0.5, 0.9), LEVELS, 1)
+    model = np.array([[-9.0, 0.0, 9.0]])
+    for _ in range(10):
+        adaptive.learn(1.0)
+        np.testing.assert_allclose(adaptive.around(model), [[-8.0, 0.0, 8.0]])
+    adaptive.learn(1.0)
+    assert adaptive.around(model)[0, 2] == pytest.approx(1.0)
+
+
+@cache
+def forecaster() -> Forecaster:
+    y = np.sin(np.arange(300) / 4) + 0.1 * np.random.default_rng(0).normal(size=300)
+    model: Forecaster = Forecaster(
+        3, input_size=12, stack=StackConfig(hidden_sizes=(4,)), training=TrainingConfig(max_steps=20)
+    ).fit(pl.DataFrame({"y": y}))
+    return model
+
+
+def later(row: int) -> float:
+    """Like the training rows, five times as noisy."""
+    return math.sin((300 + row) / 4) + 0.5 * float(np.random.default_rng(row).normal())
+
+
+def test_a_forecaster_keeps_the_coverage_of_its_stream() -> None:
+    plain, adaptive = forecaster().stream(), forecaster().stream(adaptive=[90])
+    inside = np.zeros((2, 800))
+    for number, session in enumerate((plain, adaptive)):
+        found = session.forecast()
+        for row in range(800):
+            assert found is not None
+            low, high = found.interval(90)
+            inside[number, row] = low[0] <= later(row) <= high[0]
+            found = session.step_next(later(row), {})
+    assert inside[0].mean() < 0.85
+    assert abs(inside[1, 50:].mean() - 0.9) <= 0.02
+    assert adaptive.levels == (0.05, 0.5, 0.95)
+
+
+def test_the_median_stays_the_model_s() -> None:
+    plain, adaptive = forecaster().stream(), forecaster().stream(adaptive=[80])
+    for row in range(40):
+        one, other = plain.step_next(later(row), {}), adaptive.step_next(later(row), {})
+        assert one is not None
+        assert other is not None
+        np.testing.assert_array_equal(one.median, other.median)
+
+
+def test_a_snapshot_holds_what_was_adapted(tmp_path: Path) -> None:
+    session = forecaster().stream(adaptive=[80, 90])
+    for row in range(60):
+        session.step_next(later(row), {})
+    session.save(tmp_path / "states.bin")
+    forecaster().save(tmp_path / "model")
+    other = Session.open(tmp_path / "model", adaptive=[80, 90])
+    other.restore(tmp_path / "states.bin")
+    one, two = session.step_next(1.0, {}), other.step_next(1.0, {})  # type: ignore[attr-defined]  # of forecasts
+    assert one is not None
+    np.testing.assert_array_equal(one.quantiles, two.quantiles)
+    with pytest.raises(SavedModelError, match="of another model"):
+        forecaster().stream().restore(tmp_path / "states.bin")
+    with pytest.raises(SavedModelError, match="of another model"):
+        forecaster().stream(adaptive=[90]).restore(tmp_path / "states.bin")
+
+
+def test_keys_are_apart_forgotten_and_bounded() -> None:
+    session = forecaster().stream(adaptive=[90], max_keys=3)
+    held = session.used_bytes
+    for row in range(40):
+        for key in "abc"[: 1 + row // 20]:
+            session.step_next(later(row), {}, key=key)
+        assert session.used_bytes <= session.bound_bytes
+    assert session.used_bytes > held
+    for key in ("d", "e", "f"):
+        session.step_next(1.0, {}, key=key)
+    assert sorted(session.keys()) == ["d", "e", "f"]
+    assert session.used_bytes <= session.bound_bytes
+    assert session.reset("d")
+    assert not session.reset("d")
+    session.clear()
+    assert session._adaptive is not None
+    assert len(session._adaptive) == 0
+
+
+def test_intervals_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ConfigError, match="between 0 and 100 percent but are 100"):
+        forecaster().stream(adaptive=[100])
+    with pytest.raises(ConfigError, match=r"from 0.025 to 0.975, narrower than an interval of 99 %"):
+        forecaster().stream(adaptive=[99])
+
+    with pytest.raises(ConfigError, match="a SequenceClassifier gives none"):
+        open_parts("SequenceClassifier", {}, {}, {}, {}, storage="float32", max_keys=1, adaptive=[90])
+
+
+def test_what_a_key_takes_is_stated() -> None:
+    keys = AdaptiveKeys([80, 90], (0.025, 0.5, 0.975), horizon=4)
+    state = keys.of("a").state()
+    arrays = sum(value.nbytes for value in state.values() if isinstance(value, np.ndarray))
+    assert keys.key_bytes == arrays
