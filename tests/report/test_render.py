@@ -208,6 +208,20 @@ def test_an_interrupted_study_still_has_a_report(
     assert page.locator("h2", has_text="Data and settings").is_visible()
 
 
+def test_no_word_of_a_chart_is_cut_on_a_phone(open_report: Opener, forecast_record: StudyRecord) -> None:
+    cut: list[str] = open_report(forecast_record, width=390).evaluate(
+        """() => [...document.querySelectorAll('.chart svg')].flatMap(svg => {
+            const frame = svg.getBoundingClientRect();
+            return [...svg.querySelectorAll('text')].filter(text => {
+                const box = text.getBoundingClientRect();
+                const shown = box.width > 0 && getComputedStyle(text).opacity !== '0';
+                return shown && (box.left < frame.left - 1 || box.right > frame.right + 1);
+            }).map(text => text.textContent);
+        })"""
+    )
+    assert cut == []
+
+
 @pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])
 def test_the_page_fits_its_window(
     width: int, dark: bool, open_report: Opener, forecast_record: StudyRecord

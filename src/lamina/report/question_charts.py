@@ -164,7 +164,7 @@ def learning_curve(record: StudyRecord, verdict: Verdict) -> Drawing | None:
     title = f"{record.metric.name} ({record.metric.unit}), validation rows"
     share = alt.X(
         "share:Q",
-        title="training rows (share of those there are, log scale)",
+        title="share of the training rows (log scale)",
         scale=alt.Scale(type="log", base=2),
         axis=alt.Axis(values=[0.125, 0.25, 0.5, 1, 2], format="~g", grid=False),
     )
