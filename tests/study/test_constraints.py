@@ -50,6 +50,21 @@ def test_the_widest_networks_that_keep_the_limits_are_tried() -> None:
     assert min(WIDTHS) == 4
 
 
+def test_few_networks_are_measured_to_find_the_widest() -> None:
+    asked: list[Design] = []
+
+    def counted(design: Design) -> dict[str, float]:
+        asked.append(design)
+        return cost(design)
+
+    (found,) = smaller(Design(), Limits(latency_us=47), counted)
+    assert found.hidden == 32
+    assert len(asked) <= 5  # of nine widths
+    asked.clear()
+    assert smaller(Design(), Limits(latency_us=3), counted) == []
+    assert len(asked) == 2  # the widest and the narrowest
+
+
 def test_a_transformer_is_replaced_by_stacks() -> None:
     tried = smaller(Design(layers=2, transformer=True), Limits(params=300), cost)
     assert [(d.transformer, d.hidden) for d in tried] == [(False, 16)]

@@ -119,14 +119,23 @@ def smaller(winner: Design, limits: Limits, cost: Callable[[Design], Mapping[str
     plain = Design() if winner.transformer else winner
     forms = (plain, replace(plain, layers=1), replace(plain, layers=1, direction="forward", attention=False))
     known = Limits(latency_us=limits.latency_us, params=limits.params)
-    found = []
-    for form in dict.fromkeys(forms):
-        for width in WIDTHS:
-            narrow = replace(form, hidden=min(width, form.hidden))
-            if known.excess(cost(narrow)) <= 1:
-                found.append(narrow)
-                break
-    return list(dict.fromkeys(found))
+    found = (_widest(form, lambda design: known.excess(cost(design)) <= 1) for form in dict.fromkeys(forms))
+    return list(dict.fromkeys(design for design in found if design is not None))
+
+
+def _widest(form: Design, fits: Callable[[Design], bool]) -> Design | None:
+    """The form at the largest width that fits, by halving, as each look trains and times a network."""
+    sizes = sorted({min(width, form.hidden) for width in WIDTHS})
+    ladder = [replace(form, hidden=size) for size in sizes]
+    if fits(ladder[-1]):
+        return ladder[-1]
+    if not fits(ladder[0]):
+        return None
+    low, high = 0, len(ladder) - 1  # the first fits, the last does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(ladder[middle]) else (low, middle)
+    return ladder[low]
 
 
 def first_costs(bench: Bench, design: Design, limits: Limits, *, seed: int) -> dict[str, float]:
