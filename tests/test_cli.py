@@ -414,3 +414,64 @@ def test_stream_evaluates_learning_online(lamina: Shell, tmp_path: Path) -> None
     assert lamina("stream", path, "--evaluate", "--target", "up") == 0
     assert "kappa against no change" in " ".join(lamina.out.split())
     assert "go together" in lamina.refuses("stream", path, "--evaluate")
+
+
+class TestTexts:
+    """Which of two words comes first, which no count of words tells."""
+
+    @pytest.fixture
+    def reviews(self, tmp_path: Path) -> Path:
+        generator = np.random.default_rng(0)
+        rows = []
+        for number in range(150):
+            words = generator.choice(["and", "so", "it", "was"], size=6).tolist()
+            words[1], words[4] = ("day", "night") if number % 2 else ("night", "day")
+            rows.append((" ".join(words), "ab"[number % 2]))
+        file = tmp_path / "reviews.csv"
+        pl.DataFrame(rows, schema=["review", "stars"], orient="row").write_csv(file)
+        return file
+
+    def test_a_study_of_texts_asks_about_bert_too(self, lamina: Shell, reviews: Path, tmp_path: Path) -> None:
+        study = ("study", reviews, "--text", "review", "--label", "stars", "--bert", "small")
+        words = (*study, "--budget", "20s", "--ask", "depth,bert", "--depths", "1,2", "--threads", 1)
+        assert lamina(*words, "--json", "--out", "found") == 0
+        record = json.loads(lamina.out)
+        assert record["task"] == "classify-text"
+        assert [question["id"] for question in record["questions"]] == ["depth", "bert", "trivial"]
+        assert {entry["id"] for entry in record["baselines"]} == {
+            "majority",
+            "naive Bayes",
+            "TF-IDF regression",
+        }
+        trained = {entry["id"]: entry for entry in record["candidates"]}
+        page = (tmp_path / "found" / "report.html").read_text(encoding="utf-8")
+        if "bert-small" in trained:
+            assert trained["bert-small"]["config"]["bert"] == "small"
+            assert "At which cost: " in page
+        assert "Would BERT be better, and at what cost?" in page
+        assert lamina("report", "found", "--replay") == 0
+        assert lamina("predict", "found/best", reviews, "--text", "review", "--json") == 0
+        rows = json.loads(lamina.out)
+        assert len(rows) == 150
+        assert rows[0].keys() == {"label", "p(a)", "p(b)"}
+
+    def test_train_then_predict(self, lamina: Shell, reviews: Path, tmp_path: Path) -> None:
+        (tmp_path / "book.txt").write_text("abcd" * 2000, encoding="utf-8")
+        small = ("--max-steps", 3, "--hidden", 4, "--threads", 1)
+        assert lamina("train", reviews, "--text", "review", "--label", "stars", *small, "--out", "model") == 0
+        assert "validation accuracy" in lamina.out
+        assert lamina("predict", "model", reviews, "--text", "review") == 0
+        assert pl.read_csv(lamina.out.encode()).height == 150
+        assert "no 'text'" in lamina.refuses("predict", "model", reviews)
+        assert lamina("train", "book.txt", *small, "--out", "speaker") == 0
+        assert "validation nats a token" in lamina.out
+        assert lamina("predict", "speaker", "--tokens", 12, "--out", "said.txt") == 0
+        assert len((tmp_path / "said.txt").read_text(encoding="utf-8")) == 12
+
+    def test_what_belongs_together_is_told(self, lamina: Shell, reviews: Path, traffic: Path) -> None:
+        assert "name both columns" in lamina.refuses("study", reviews, "--text", "review")
+        texts = ("study", reviews, "--text", "review", "--label", "stars")
+        assert "belong together" in lamina.refuses(*texts, "--ask", "depth", "--bert", "small")
+        assert "no folder 'bert-base'" in lamina.refuses(*texts, "--bert", "bert-base")
+        assert "would have no effect" in lamina.refuses(*texts, "--horizon", 3)
+        assert "a BERT reads texts" in lamina.refuses("study", traffic, "--bert", "small", "--horizon", 3)

@@ -183,7 +183,11 @@ def study(
 @app.command()
 def train(
     data: Annotated[
-        str, typer.Argument(help="CSV or Parquet of series, or a .ts or .tsv of labelled sequences.")
+        str,
+        typer.Argument(
+            help="CSV or Parquet of series, a .ts or .tsv of labelled sequences, a table of texts (--text, "
+            "--label), .conllu of tagged sentences, or .txt for a language model."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
     target: Target = None,
@@ -196,6 +200,8 @@ def train(
     duplicates: Duplicates = "error",
     gaps: Gaps = "error",
     frequency: Frequency = None,
+    text: Annotated[str | None, typer.Option(help="Column of texts to classify; needs --label.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the labels of texts.")] = None,
     cell: Annotated[str, typer.Option(help="tanh, relu, lstm, gru, lnlstm or lngru.")] = "lstm",
     layers: Annotated[int, typer.Option(min=1, help="Layers of the stack.")] = 1,
     hidden: Annotated[int, typer.Option(min=1, help="Units of each layer.")] = 64,
@@ -224,6 +230,7 @@ def train(
     from lamina.estimators.classifier import SequenceClassifier
     from lamina.estimators.forecaster import Forecaster
     from lamina.estimators.saving import finite, require_free
+    from lamina.estimators.text_files import TextModel, fit_text_file, trains_text
     from lamina.nn.stack import StackConfig
     from lamina.training.optim import TrainingConfig
     from lamina.training.progress import ProgressBar
@@ -244,8 +251,19 @@ def train(
     training = TrainingConfig.parse(settings.get("training", {"max_steps": max_steps}))
     bar = ProgressBar(training.max_steps, training.batch_size)
     with nullcontext() if as_json else bar:
-        model: Forecaster | SequenceClassifier
-        if data.endswith(LABELLED_SUFFIXES):
+        model: Forecaster | SequenceClassifier | TextModel
+        if trains_text(data, text, label):
+            model = fit_text_file(
+                data,
+                text=text,
+                label=label,
+                stack=stack,
+                attention=attention,
+                training=training,
+                seed=seed,
+                callbacks=() if as_json else (bar,),
+            )
+        elif data.endswith(LABELLED_SUFFIXES):
             sequences = read_labelled(data)
             model = SequenceClassifier(stack=stack, attention=attention, training=training, seed=seed)
             model.fit(
@@ -278,7 +296,7 @@ def train(
     steps = history.steps[-1] if history.steps else 0
     typer.echo(
         f"{history.outcome} after {steps} steps, {history.seconds:.1f} s; "
-        f"validation {model.metric} {history.best:.4g}; saved in {out}"
+        f"validation {getattr(model, 'metric', 'nats a token')} {history.best:.4g}; saved in {out}"
     )
     if history.outcome == "collapsed":
         typer.echo(
@@ -291,37 +309,57 @@ def train(
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder that train or study saved.")],
     data: Annotated[
-        str | None, typer.Argument(help="What to continue or classify; default: the training series.")
+        str | None,
+        typer.Argument(
+            help="What to continue, classify, tag or translate; default: the training series, or the "
+            "beginning of a text or piece."
+        ),
     ] = None,
     horizon: Annotated[int | None, typer.Option(min=1, help="Rows ahead, at most those trained.")] = None,
     future_values: Annotated[
         Path | None, typer.Option(help="Table with the columns known ahead, for the next rows.")
     ] = None,
     level: Annotated[str, typer.Option(help="Central intervals in percent, divided by commas.")] = "80,95",
-    out: Annotated[Path | None, typer.Option(help="CSV or Parquet to write; default: print CSV.")] = None,
+    text: Annotated[str, typer.Option(help="Column of texts, where DATA is a table.")] = "text",
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens of a text or frames of music to add.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of a text or music.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="CSV or Parquet to write; of a text a file, of music a .mid. Default: print."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Forecast, or classify, with a saved model.
+    """Forecast, classify, tag, translate or go on with a saved model.
 
     Example: lamina predict model/ traffic.csv --out next-day.csv
     """
     import polars as pl
 
     from lamina.data.ts_files import read_labelled
-    from lamina.errors import ConfigError
     from lamina.estimators.classifier import SequenceClassifier
     from lamina.estimators.forecaster import Forecaster
+    from lamina.estimators.language_model import LanguageModel
     from lamina.estimators.load import load
+    from lamina.estimators.music_model import MusicModel
+    from lamina.estimators.text_files import answers, play, speak
 
     fitted = load(model)
+    if isinstance(fitted, LanguageModel):
+        said = speak(fitted, data, tokens=tokens, seed=seed)
+        if out is not None:
+            out.write_text(said, encoding="utf-8")
+        else:
+            typer.echo(json.dumps({"text": said}) if as_json else said)
+        return
+    if isinstance(fitted, MusicModel):
+        play(fitted, data, out, frames=tokens, seed=seed)
+        typer.echo(out)
+        return
     if isinstance(fitted, Forecaster):
         answer = fitted.predict(horizon, df=data, future=future_values, level=_numbers(level))
         frame = answer if isinstance(answer, pl.DataFrame) else pl.from_pandas(answer)
     elif not isinstance(fitted, SequenceClassifier):
-        raise ConfigError(
-            f"this command forecasts or classifies series, and {model} is a {type(fitted).__name__}. "
-            f"Use it in Python: lamina.load('{model}')"
-        )
+        frame = answers(fitted, data, text=text)
     else:
         if data is None:
             raise ConfigError("a classifier needs sequences to classify. Name a .ts or .tsv file.")

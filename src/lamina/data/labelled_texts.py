@@ -11,8 +11,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lamina.data.text import read_text
 from lamina.data.vocabulary import Tokens
 from lamina.errors import ConfigError, DataError, did_you_mean
+
+TABLES = {".csv": ",", ".tsv": "\t", ".jsonl": None}  # what divides the columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,15 +138,35 @@ def read_labelled_texts(
     Raises:
         DataError: the file cannot be read, lacks a column, or a row lacks its text.
     """
+    texts, labels = _columns(Path(path), (text, label))
+    return texts, labels
+
+
+def read_texts(path: str | os.PathLike[str], *, text: str = "text") -> list[str]:
+    """Texts of a CSV, TSV or JSON lines file, or of another file, each line of which is one.
+
+    Args:
+        path: the file, UTF-8.
+        text: the column or key of the texts, where there are columns.
+
+    Raises:
+        DataError: the file cannot be read, lacks the column, or a row lacks its text.
+    """
+    file = Path(path)
+    if file.suffix in TABLES:
+        return _columns(file, (text,))[0]
+    return read_text(file).splitlines()
+
+
+def _columns(file: Path, names: Sequence[str]) -> list[list[str]]:
+    """Columns of a table; the first has a value in every row."""
     import polars as pl
 
-    file = Path(path)
-    readers = {".csv": ",", ".tsv": "\t", ".jsonl": None}
-    if file.suffix not in readers:
+    if file.suffix not in TABLES:
         raise DataError(f"labelled texts are read from .csv, .tsv or .jsonl files, but this is '{file}'")
     if not file.is_file():
         raise DataError(f"labelled texts are read from a file, and there is no file '{file}'")
-    separator = readers[file.suffix]
+    separator = TABLES[file.suffix]
     try:
         frame = (
             pl.read_ndjson(file)
@@ -152,13 +175,13 @@ def read_labelled_texts(
         )
     except pl.exceptions.PolarsError as error:
         raise DataError(f"'{file}' cannot be read: {error}") from error
-    for column in (text, label):
+    for column in names:
         if column not in frame.columns:
             raise DataError(
                 f"'{file}' has the columns {', '.join(frame.columns)} and no '{column}'"
                 f"{did_you_mean(column, frame.columns)}; name it with text= or label="
             )
-    missing = frame[text].is_null()
+    missing = frame[names[0]].is_null()
     if missing.any():
         raise DataError(f"every row has a text, but row {missing.arg_true()[0]} of '{file}' has none")
-    return frame[text].cast(pl.String).to_list(), frame[label].cast(pl.String).to_list()
+    return [frame[name].cast(pl.String).to_list() for name in names]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lamina.report import cost_chart, prediction_charts, question_charts, tables, training_charts
 from lamina.report.drawing import specification
 from lamina.report.formats import count, duration, percent, percent_range, significant, unbroken
-from lamina.report.standings import Standing, standings
+from lamina.report.standings import Standing, costs_of_arms, standings
 from lamina.report.tables import Table
 from lamina.study.verdict import StudyRecord, Verdict
 
@@ -66,10 +66,11 @@ class Highlight:
 
 @dataclass(frozen=True)
 class Question:
-    """A verdict with what stands behind it."""
+    """A verdict with what stands behind it; ``costs`` is "" where the question is not about them."""
 
     title: str
     verdict: Verdict
+    costs: str
     status: str
     table: Table | None
     collapses: Table | None
@@ -174,6 +175,7 @@ def _question(record: StudyRecord, verdict: Verdict) -> Question:
     return Question(
         title=QUESTIONS.get(verdict.id, verdict.id.replace("_", " ").capitalize()),
         verdict=verdict,
+        costs=costs_of_arms(record, verdict) if verdict.id == "bert" else "",
         status=STATUS[verdict.status],
         table=tables.arms(record, verdict),
         collapses=tables.collapses(record, verdict),

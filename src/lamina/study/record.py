@@ -118,8 +118,12 @@ def _mean_energy(runs: Sequence[Run]) -> float | None:
 
 def _config(standing: Standing, *, higher_is_better: bool) -> dict[str, JsonValue]:
     settings = standing.settings(higher_is_better=higher_is_better)
-    body = standing.design.body(settings.dropout).model_dump(mode="json")
-    fields = {"learning_rate": settings.learning_rate, "attention": standing.design.attention, **body}
+    design = standing.design
+    fields: dict[str, JsonValue] = {"learning_rate": settings.learning_rate}
+    if design.bert:
+        fields |= {"bert": design.bert, "dropout": settings.dropout}
+    else:
+        fields |= {"attention": design.attention, **design.body(settings.dropout).model_dump(mode="json")}
     plain: dict[str, JsonValue] = json.loads(json.dumps(fields))
     return plain
 
