@@ -486,7 +486,7 @@ def attention_gain(options: Options) -> Result:
         model.fit(*train, validation=validation, checkpoint=options.checkpoint(f"attention-{name}"))
         scores[str(name)] = model.evaluate(*validation, beam=1).bleu
         scores[f"{name}, nats"] = model.history_.best
-    gain = float(scores["additive"]) - float(scores["None"])
+    gain = float(scores["multiplicative"]) - float(scores["None"])
     return Result("attention_gain", "BLEU above no attention", gain, 0.0, True, notes=scores)
 
 

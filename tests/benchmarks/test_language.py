@@ -109,4 +109,4 @@ def test_a_quick_translation_is_scored_on_the_test_part(
     assert whole["bar"] == 33
     assert whole["notes"]["signature"].startswith("nrefs:1|case:mixed|")
     assert whole["notes"]["steps"] == language.QUICK_STEPS
-    assert gain["score"] == gain["notes"]["additive"] - gain["notes"]["None"]
+    assert gain["score"] == gain["notes"]["multiplicative"] - gain["notes"]["None"]

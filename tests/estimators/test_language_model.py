@@ -62,7 +62,7 @@ def test_streaming_gives_what_generating_gives_and_seeds_tell_texts_apart() -> N
     options = {"prompt": "one t", "temperature": 6.0, "top_k": 9, "top_p": 0.95}
     texts = [model.generate(60, seed=seed, **options) for seed in (1, 1, 2)]  # type: ignore[arg-type]
     assert texts[0] == texts[1] != texts[2]
-    pieces = model.stream(seed=1, **options)  # type: ignore[arg-type]
+    pieces = model.generate_tokens(seed=1, **options)  # type: ignore[arg-type]
     assert "".join(itertools.islice(pieces, 60)) == texts[0]
     assert "<unk>" not in model.generate(300, temperature=50.0)
 

@@ -45,7 +45,7 @@ def quick(**changes: object) -> Translator:
 
 @pytest.fixture(scope="module")
 def fitted() -> Translator:
-    return quick().fit(*kept())
+    return quick(decoder=DecoderConfig(attention="additive")).fit(*kept())
 
 
 def kept() -> tuple[list[str], list[str]]:

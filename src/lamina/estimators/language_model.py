@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from lamina.errors import ConfigError, DataError, NotFittedError
 from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
 from lamina.estimators.saving import SavedModel, load_weights
 from lamina.nn.stack import StackConfig
+from lamina.streaming.packed import Storage
+from lamina.streaming.session import MAX_KEYS
+from lamina.streaming.token_session import TokenSession
 from lamina.tasks.language import (
     LanguageConfig,
     LanguageNetwork,
@@ -215,12 +218,28 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         top_p: float | None = None,
         seed: int = 0,
     ) -> str:
-        """A text that goes on from ``prompt``, which it does not repeat; arguments as for ``stream``."""
+        """A text that goes on from ``prompt``, which it does not repeat; see ``generate_tokens``."""
         options = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
         drawn = [number for number, _ in zip(self._draw(prompt, options, seed), range(tokens), strict=False)]
         return self.vocabulary_.decode(drawn)
 
-    def stream(
+    def stream(self, *, storage: Storage = "float32", max_keys: int = MAX_KEYS) -> TokenSession:
+        """A session that reads a token of a text at a time, and gives the chances of the next.
+
+        Args:
+            storage: of the recurrent weights: float32, bfloat16 or int8.
+            max_keys: texts whose state is kept; the one used least recently is forgotten first.
+        """
+        self._check_fitted()
+        weights = {name: value.detach().cpu().numpy() for name, value in self.network_.state_dict().items()}
+        return TokenSession.over(
+            self._body(), weights, self.vocabulary_.to_dict(), storage=storage, max_keys=max_keys
+        )
+
+    def _body(self) -> dict[str, Any]:
+        return (self.stack or DEFAULT_STACK).model_dump(mode="json")
+
+    def generate_tokens(
         self,
         *,
         prompt: str = "\n",
@@ -288,7 +307,7 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         }
         SavedModel(
             kind=NAME,
-            config={"parameters": parameters},
+            config={"parameters": parameters, "body": self._body()},
             weights=self.network_.state_dict(),
             preprocessing={"vocabulary": self.vocabulary_.to_dict()},
             manifest={

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from lamina.errors import ConfigError, DataError, NotFittedError
 from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
 from lamina.estimators.saving import SavedModel, load_weights
 from lamina.nn.stack import StackConfig
+from lamina.streaming.packed import Storage
+from lamina.streaming.session import MAX_KEYS
+from lamina.streaming.token_session import RollSession
 from lamina.tasks.music import MusicBatches, MusicNetwork, MusicObjective, piece_nats
 from lamina.training.callbacks import Callback
 from lamina.training.history import History
@@ -159,6 +162,20 @@ class MusicModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         nats, frames = piece_nats(self.network_, rolls)
         return MusicScores(nats / frames, frames)
 
+    def stream(self, *, storage: Storage = "float32", max_keys: int = MAX_KEYS) -> RollSession:
+        """A session that hears a frame of a piece at a time, and gives each key's chance in the next.
+
+        Args:
+            storage: of the recurrent weights: float32, bfloat16 or int8.
+            max_keys: pieces whose state is kept; the one used least recently is forgotten first.
+        """
+        self._check_fitted()
+        weights = {name: value.detach().cpu().numpy() for name, value in self.network_.state_dict().items()}
+        return RollSession.over(self._body(), weights, storage=storage, max_keys=max_keys)
+
+    def _body(self) -> dict[str, Any]:
+        return (self.stack or DEFAULT_STACK).model_dump(mode="json")
+
     @torch.no_grad()
     def generate(
         self, frames: int, *, prompt: ArrayLike | None = None, temperature: float = 1.0, seed: int = 0
@@ -210,7 +227,7 @@ class MusicModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         }
         SavedModel(
             kind=NAME,
-            config={"parameters": parameters},
+            config={"parameters": parameters, "body": self._body()},
             weights=self.network_.state_dict(),
             preprocessing={},
             manifest={

@@ -86,7 +86,7 @@ class Translator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
     Args:
         stack: the encoder, a recurrent stack or a TransformerConfig; None is 256 LSTM units in each direction
             and 256 more above.
-        decoder: attention and layers of the decoder; None is additive attention and the layers of the
+        decoder: attention and layers of the decoder; None is multiplicative attention and the layers of the
             encoder. A Transformer brings its own.
         form: embedding, dropout and label smoothing around them.
         vocabulary_size: most subwords of both languages together.
@@ -273,7 +273,7 @@ class Translator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         if weights is None:
             raise ConfigError(
                 "this decoder has attention=None, so there is nothing to see. "
-                "Use DecoderConfig(attention='additive')."
+                "Use DecoderConfig(attention='multiplicative')."
             )
         pieces, written_pieces = (
             [self._piece(int(number)) for number in ids[0]] for ids in (batch.source, batch.target)

@@ -20,7 +20,7 @@ Fed = Tensor | tuple[()]
 class DecoderConfig(Config):
     """What a recurrent decoder is made of."""
 
-    attention: Score | None = "additive"
+    attention: Score | None = "multiplicative"
     """How well a step of the source fits: additive (Bahdanau) or multiplicative (Luong). None looks at no
     step: all that is known of the source is what the decoder starts from."""
     input_feeding: bool = False

@@ -13,6 +13,7 @@ import numpy as np
 from lamina.errors import ConfigError, DataError
 from lamina.streaming.forecast_session import Forecast, ForecastSession
 from lamina.streaming.session import RowSession, Session
+from lamina.streaming.token_session import RollSession, TokenSession
 
 Format = Literal["json", "csv"]
 LONGEST_LINE = 1 << 20  # bytes
@@ -117,11 +118,18 @@ def answer_row(session: Session, row: Row, levels: Sequence[float]) -> dict[str,
         ahead = row.values.pop("future", ())
         forecast = session.step(row.values, key=row.key, future=ahead)
         return {"Forecaster": None} if forecast is None else _forecast(forecast, levels)
-    if not isinstance(session, RowSession):
-        raise ConfigError(f"{type(session).__name__} cannot be stepped by lines")
+    if isinstance(session, TokenSession):
+        text = row.values.get("text")
+        if not isinstance(text, str):
+            raise DataError(f"'text' is what the model reads next, but is {text!r}. Write it as text.")
+        return {"next": session.likeliest(session.read(text, key=row.key))}
     x = row.values.get("x", list(row.values.values()))
     if not isinstance(x, list):
         raise DataError(f"'x' is the list of a row's numbers, but is {x!r}.")
+    if isinstance(session, RollSession):
+        return {"p": session.step(x, key=row.key).tolist()}
+    if not isinstance(session, RowSession):
+        raise ConfigError(f"{type(session).__name__} cannot be stepped by lines")
     chances = session.step([np.nan if value is None else value for value in x], key=row.key)
     named = dict(zip(session.classes, chances.tolist(), strict=True))
     return {"label": session.classes[int(chances.argmax())], "p": named}

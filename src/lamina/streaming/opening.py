@@ -16,8 +16,15 @@ from lamina.saved_files import read_saved
 from lamina.streaming.forecast_session import ForecastSession
 from lamina.streaming.packed import Storage, Weights, new_model, pack_reader, plain
 from lamina.streaming.session import RowSession, Session, digest_of
+from lamina.streaming.token_session import RollSession, TokenSession
 
-STREAMED = ("Forecaster", "SequenceClassifier")
+WHOLE: dict[str, str] = {
+    "SequenceTagger": "it labels a word by the words after it too, and by the best path through the sentence",
+    "TextClassifier": "it weighs the counts of all words of a text before the network corrects them",
+    "BertClassifier": "it attends to the whole text at once",
+    "Translator": "it reads a whole sentence before it writes the first word",
+}
+"""Kinds of models that have to see a whole sequence, and why."""
 
 
 def open_saved(
@@ -72,7 +79,16 @@ def open_parts(
         )
     if kind == "SequenceClassifier":
         return open_classifier(config, weights, preprocessing, storage=storage, max_keys=max_keys)
-    raise ConfigError(f"models of kind {kind!r} do not stream; {' and '.join(STREAMED)} do.")
+    if kind in ("LanguageModel", "MusicModel"):
+        body = _body(config)
+        if kind == "MusicModel":
+            return RollSession.over(body, weights, storage=storage, max_keys=max_keys)
+        vocabulary = preprocessing["vocabulary"]
+        return TokenSession.over(body, weights, vocabulary, storage=storage, max_keys=max_keys)
+    why = WHOLE.get(kind, "this version has no session for it")
+    raise ConfigError(
+        f"a {kind} cannot stream: {why}. Forecaster, SequenceClassifier, LanguageModel and MusicModel can."
+    )
 
 
 def open_forecaster(
@@ -136,10 +152,17 @@ def _checked(
     storage: Storage,
 ) -> tuple[Mapping[str, Any], str]:
     """The configuration of a model's body, and the digest of what decides its answers."""
+    body = _body(config)
+    form = {"kind": kind, "config": config, "preprocessing": preprocessing["inputs"], "storage": storage}
+    return body, digest_of(form, weights)
+
+
+def _body(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configuration of a model's body."""
     if "body" not in config:
         raise SavedModelError(
             "this model was saved before models could stream, so its stack is not written down. Load it and "
             "save it again: lamina.load(path).save(path)"
         )
-    form = {"kind": kind, "config": config, "preprocessing": preprocessing["inputs"], "storage": storage}
-    return config["body"], digest_of(form, weights)
+    body: Mapping[str, Any] = config["body"]
+    return body
