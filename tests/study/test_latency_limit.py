@@ -59,7 +59,7 @@ def test_the_chosen_model_answers_within_the_limit_in_another_process(
     parts = [rising_or_falling(seed, n) for seed, n in enumerate((80, 40, 40))]
     bench = ClassifyBench(*parts, path="made up")
     bench.base = Design(hidden=512)
-    monkeypatch.setattr(bench, "trivial", lambda seconds, seed: [])  # no part in this, and slow to load
+    monkeypatch.setattr(bench, "trivial", lambda *_: [])  # they have no part in this, and are slow to load
     climb = Climb(
         bench,
         Trials(tmp_path, seed=0, higher_is_better=True),
