@@ -61,11 +61,14 @@ def test_copies_differ_in_their_label_and_seed_alone(planted: ModuleType) -> Non
 
 
 def test_a_wrong_answer_an_open_one_and_a_right_one(planted: ModuleType) -> None:
-    def said(answer: str, status: str) -> object:
-        return planted.Answer(answer, status, "", 0, 0.0)
+    def said(answer: str, status: str, failing: list[str] | None = None) -> object:
+        return planted.Answer(answer, status, "", failing or [], 0, 0.0)
 
-    assert planted.verdict_on("markov", said("2", "decided"), "1") == "wrong"
-    assert planted.verdict_on("markov", said("2", "undecided"), "1") == "open"
-    assert planted.verdict_on("markov", said("1", "tie"), "1") == "right"
-    assert planted.verdict_on("copies", said("3", "decided"), "1") == "wrong"
-    assert planted.verdict_on("copies", said("1", "undecided"), "1") == "right"
+    assert planted.verdict_on("markov", said("2", "decided"), {"answer": "1"}) == "wrong"
+    assert planted.verdict_on("markov", said("2", "undecided"), {"answer": "1"}) == "open"
+    assert planted.verdict_on("markov", said("1", "tie"), {"answer": "1"}) == "right"
+    assert planted.verdict_on("copies", said("3", "decided"), {"answer": "1"}) == "wrong"
+    assert planted.verdict_on("copies", said("1", "undecided"), {"answer": "1"}) == "right"
+    truth = {"answer": "1", "failing": ["8"]}
+    assert planted.verdict_on("collapse", said("1", "decided"), truth) == "wrong"
+    assert planted.verdict_on("collapse", said("1", "decided", ["8"]), truth) == "right"

@@ -53,8 +53,8 @@ def test_a_loaded_model_predicts_in_a_new_process_without_a_trainer(tmp_path: Pa
 
 
 def test_an_unknown_kind_says_what_is_known(tmp_path: Path) -> None:
-    SavedModel(kind="Translator", config={}, weights={}, preprocessing={}).write(tmp_path / "m")
-    with pytest.raises(SavedModelError, match=r"'Translator', and this version .* Forecaster, LanguageModel"):
+    SavedModel(kind="Oracle", config={}, weights={}, preprocessing={}).write(tmp_path / "m")
+    with pytest.raises(SavedModelError, match=r"'Oracle', and this version .* Forecaster, LanguageModel"):
         load(tmp_path / "m")
 
 

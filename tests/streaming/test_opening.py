@@ -137,5 +137,5 @@ def test_what_is_no_model_or_does_not_stream_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SavedModelError, match=r"a model is a directory with a config\.json"):
         Session.open(tmp_path)
-    with pytest.raises(ConfigError, match="models of kind 'Oracle' do not stream"):
+    with pytest.raises(ConfigError, match="a Oracle cannot stream: this version has no session for it"):
         open_parts("Oracle", {}, {}, {}, {}, storage="float32", max_keys=1)
