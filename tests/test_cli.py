@@ -337,7 +337,7 @@ def test_describe(lamina: Shell, tmp_path: Path) -> None:
     path = hourly(tmp_path / "holes.csv", cars=values)
     options = ("--time", "when", "--target", "cars")
     assert lamina("describe", path, *options) == 0
-    assert "240 rows · 1 series · step 1h · seasons 24, 168 · 3 missing" in lamina.out
+    assert "240 rows · 1 series · step 1h · seasons 24, 168 · 3 missing" in " ".join(lamina.out.split())
     assert lamina("describe", path, *options, "--json") == 0
     facts = json.loads(lamina.out)
     assert (facts["rows"], facts["missing"], facts["columns"]["cars"]["max"]) == (240, 3, 3.0)
