@@ -6,16 +6,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lamina.data.text import read_text
+from lamina.data.text_columns import TABLES, read_columns
 from lamina.data.vocabulary import Tokens
-from lamina.errors import ConfigError, DataError, did_you_mean
+from lamina.errors import ConfigError, DataError
 
-TABLES = {".csv": ",", ".tsv": "\t", ".jsonl": None}  # what divides the columns
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +127,35 @@ def draw_by_class(
     return np.flatnonzero(~second), np.flatnonzero(second)
 
 
+def draw_share(
+    count: int, fraction: float, seed: int, *, of: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of two parts of pairs: the first in the order of the data, the second by chance.
+
+    Args:
+        count: of pairs.
+        fraction: of the second part, which has one at least.
+        seed: of the draw.
+        of: what the pairs are, for errors.
+
+    Raises:
+        ConfigError: the fraction is not between 0 and 1.
+        DataError: nothing would be left for the first part.
+    """
+    if not 0 < fraction < 1:
+        raise ConfigError(f"validation_fraction is between 0 and 1 but is {fraction}; use for example 0.1")
+    order = np.random.default_rng(seed).permutation(count)
+    share = max(1, round(fraction * count))
+    if share >= count:
+        raise DataError(f"some {of} are held out, but there are only {count}; give more")
+    return np.sort(order[share:]), order[:share]
+
+
+def take(sides: tuple[Sequence[A], Sequence[B]], chosen: NDArray[np.int64]) -> tuple[list[A], list[B]]:
+    """The chosen pairs of two sides."""
+    return [sides[0][i] for i in chosen], [sides[1][i] for i in chosen]
+
+
 def read_labelled_texts(
     path: str | os.PathLike[str], *, text: str = "text", label: str = "label"
 ) -> tuple[list[str], list[str]]:
@@ -166,21 +197,7 @@ def _columns(file: Path, names: Sequence[str]) -> list[list[str]]:
         raise DataError(f"labelled texts are read from .csv, .tsv or .jsonl files, but this is '{file}'")
     if not file.is_file():
         raise DataError(f"labelled texts are read from a file, and there is no file '{file}'")
-    separator = TABLES[file.suffix]
-    try:
-        frame = (
-            pl.read_ndjson(file)
-            if separator is None
-            else pl.read_csv(file, separator=separator, infer_schema=False)
-        )
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"'{file}' cannot be read: {error}") from error
-    for column in names:
-        if column not in frame.columns:
-            raise DataError(
-                f"'{file}' has the columns {', '.join(frame.columns)} and no '{column}'"
-                f"{did_you_mean(column, frame.columns)}; name it with text= or label="
-            )
+    frame = read_columns(file, dict(zip(names, ("text", "label"), strict=False)), kind=file.suffix)
     missing = frame[names[0]].is_null()
     if missing.any():
         raise DataError(f"every row has a text, but row {missing.arg_true()[0]} of '{file}' has none")

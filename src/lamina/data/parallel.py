@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lamina.data.text import read_text
-from lamina.errors import DataError, did_you_mean
+from lamina.data.text_columns import TABLES, read_columns
+from lamina.errors import DataError
 
 Pairs = tuple[list[str], list[str]]
-TABLES = {".csv": ",", ".tsv": "\t", ".jsonl": None}
 
 
 def check_pairs(source: Sequence[str], target: Sequence[str]) -> Pairs:
@@ -86,21 +86,8 @@ def _columns(path: Path, source: str, target: str) -> Pairs:
             "pairs are read from two files of plain text, or from one .csv, .tsv or .jsonl file, but there "
             f"is only '{path}'. Name the file of the translations too."
         )
-    content, separator = io.StringIO(read_text(path)), TABLES[kind]
-    try:
-        frame = (
-            pl.read_ndjson(content)
-            if separator is None
-            else pl.read_csv(content, separator=separator, infer_schema=False)
-        )
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"'{path}' cannot be read: {error}") from error
-    for column, option in ((source, "source"), (target, "target")):
-        if column not in frame.columns:
-            raise DataError(
-                f"'{path}' has the columns {', '.join(frame.columns)} and no '{column}'"
-                f"{did_you_mean(column, frame.columns)}; name it with {option}="
-            )
+    content = io.StringIO(read_text(path))
+    frame = read_columns(path, {source: "source", target: "target"}, kind=kind, content=content)
     texts, translations = (
         frame[column].fill_null("").cast(pl.String).to_list() for column in (source, target)
     )

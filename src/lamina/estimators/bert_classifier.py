@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-import torch
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from typing_extensions import override
 
 from lamina._optional import require
-from lamina.data.labelled_texts import draw_by_class
+from lamina.data.labelled_texts import Encoder
 from lamina.data.word_pieces import WordPieces
-from lamina.errors import NotFittedError
-from lamina.estimators.configs import dump_training, load_training
+from lamina.estimators.configs import (
+    dump_labels,
+    dump_parameters,
+    load_labels,
+    load_parameters,
+)
+from lamina.estimators.fitted import dump_origin, load_origin
 from lamina.estimators.saving import SavedModel, load_weights
+from lamina.estimators.text_estimator import TextEstimator
 from lamina.estimators.text_parts import (
     TextParts,
     Texts,
-    dump_labels,
-    load_labels,
     prepare_parts,
-    read_labels,
     split_counts,
-    strings,
-    unlabelled,
     with_counts,
 )
 from lamina.tasks.bert import (
@@ -39,10 +36,8 @@ from lamina.tasks.bert import (
     read_encoder,
     read_pieces,
 )
-from lamina.tasks.classify import Array, ClassifyObjective, ClassMetric, predict_sequences
-from lamina.tasks.text import PreparedTexts, TextBatches, TextConfig
-from lamina.training.callbacks import Callback
-from lamina.training.history import History
+from lamina.tasks.classify import ClassMetric
+from lamina.tasks.text import TextConfig
 from lamina.training.optim import TrainingConfig
 
 if TYPE_CHECKING:
@@ -54,7 +49,7 @@ FROM_NOTHING = TrainingConfig(max_steps=800, batch_size=32, learning_rate=5e-4)
 FINE_TUNING = TrainingConfig(max_steps=600, batch_size=16, learning_rate=4e-5)
 
 
-class BertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no annotations
+class BertClassifier(TextEstimator):
     """Classifies texts with a BERT or another encoder of transformers; needs the extra ``bert``.
 
     As in ``TextClassifier``, a logistic regression on counts, here of word pieces, comes first and the
@@ -77,6 +72,8 @@ class BertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         history_: what happened in training.
     """
 
+    network_: BertNetwork
+
     def __init__(
         self,
         *,
@@ -98,38 +95,8 @@ class BertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         self.training = training
         self.seed = seed
 
-    def fit(
-        self,
-        X: Sequence[str],
-        y: Sequence[Any] | NDArray[Any],
-        *,
-        callbacks: Sequence[Callback] = (),
-        checkpoint: Path | None = None,
-    ) -> Self:
-        """Train on labelled texts, of which a part of each class is held out for early stopping.
-
-        Args:
-            X: texts.
-            y: (n,) labels.
-            callbacks: observers of the training run.
-            checkpoint: a file that an interrupted run goes on from.
-
-        Raises:
-            DataError: texts or labels break a rule; the message names the row.
-            ConfigError: the folder is not a checkpoint with a tokenizer.
-            MissingPackageError: transformers is not installed.
-        """
-        texts = strings(X)
-        codes, names, classes = read_labels(y, len(texts))
-        training, validation = (
-            ([texts[i] for i in part], codes[part])
-            for part in draw_by_class(codes, self.validation_fraction, self.seed)
-        )
-        parts = self.prepare(training, validation, names)
-        return self.fit_parts(parts, classes, callbacks=callbacks, checkpoint=checkpoint)
-
+    @override
     def prepare(self, training: Texts, validation: Texts, names: tuple[str, ...]) -> TextParts:
-        """What ``fit_parts`` trains on; see ``TextClassifier.prepare``."""
         require("transformers", extra=EXTRA)  # told before any work
         form = self._form
         if form is not None:
@@ -144,34 +111,17 @@ class BertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         """Of a BERT that is trained from nothing; None where a checkpoint is read."""
         return self.bert if isinstance(self.bert, BertConfig) else BertConfig() if self.bert is None else None
 
-    def fit_parts(
-        self,
-        parts: TextParts,
-        classes: NDArray[Any],
-        *,
-        callbacks: Sequence[Callback] = (),
-        checkpoint: Path | None = None,
-    ) -> Self:
-        """Train on prepared texts; ``classes`` are the labels in the order of the parts' class names."""
-        from lamina.training.loop import fit  # the trainer is not needed to predict
+    @property
+    @override
+    def _tokens(self) -> WordPieces:
+        return self.pieces_
 
-        assert isinstance(parts.tokens, WordPieces)
-        self.classes_, self.pieces_, self.inputs_ = classes, parts.tokens, parts.inputs
-        self.data_hash_ = parts.data_hash
-        settings = self.training or (FINE_TUNING if self._form is None else FROM_NOTHING)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            self.network_ = self._network(self._encoder())
-            self.history_ = fit(
-                self.network_,
-                ClassifyObjective(TextConfig(), self.inputs_, parts.validation, metric=self.metric),
-                TextBatches(parts.training, self.inputs_, batch_size=settings.batch_size, seed=self.seed),
-                settings,
-                seed=self.seed,
-                callbacks=callbacks,
-                checkpoint=checkpoint,
-            )
-        return self
+    @override
+    def _begin(self, tokens: Encoder) -> tuple[TextConfig, TrainingConfig]:
+        assert isinstance(tokens, WordPieces)
+        self.pieces_ = tokens
+        self.network_ = self._network(self._encoder())
+        return TextConfig(), self.training or (FINE_TUNING if self._form is None else FROM_NOTHING)
 
     def _encoder(self) -> PreTrainedModel:
         form = self._form
@@ -183,29 +133,6 @@ class BertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
     def _network(self, encoder: PreTrainedModel) -> BertNetwork:
         return BertNetwork(encoder, classes=len(self.classes_), pad=self.pieces_.pad, dropout=self.dropout)
 
-    def chances(self, data: PreparedTexts) -> Array:
-        """Probability of each class for prepared texts, (n, classes)."""
-        self._check_fitted()
-        return predict_sequences(self.network_, self.inputs_, data, batch_size=64)
-
-    def predict_proba(self, X: Sequence[str]) -> Array:
-        """Probability of each class, (n, classes), in the order of ``classes_``."""
-        self._check_fitted()
-        encoded = unlabelled(strings(X), self.pieces_, self.inputs_.classes)
-        return self.chances(self.inputs_.prepare(encoded))
-
-    def predict(self, X: Sequence[str]) -> NDArray[Any]:
-        """The most probable label of each text, (n,)."""
-        chances = self.predict_proba(X)
-        labels: NDArray[Any] = self.classes_[chances.argmax(axis=1)]
-        return labels
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise NotFittedError(
-                "a BertClassifier predicts after it was fitted, and this one was not. Call fit(X, y) first."
-            )
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a directory that ``lamina.load`` reads; no pickle. The checkpoint is not needed any more.
 
@@ -213,16 +140,7 @@ class BertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
             SavedModelError: something other than a model is in the way.
         """
         self._check_fitted()
-        form = self.bert
-        parameters = {
-            **self.get_params(deep=False),
-            "bert": form.model_dump(mode="json")
-            if isinstance(form, BertConfig)
-            else None
-            if form is None
-            else os.fspath(form),
-            "training": dump_training(self.training),
-        }
+        parameters = dump_parameters(self.get_params(deep=False))
         encoder = json.loads(self.network_.encoder.config.to_json_string())
         encoder.pop("_name_or_path", None)
         SavedModel(
@@ -234,28 +152,18 @@ class BertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
             },
             weights=with_counts(self.network_.state_dict(), self.inputs_),
             preprocessing={"pieces": self.pieces_.to_dict(), "classes": list(self.inputs_.classes)},
-            manifest={
-                "data_hash": self.data_hash_,
-                "seed": self.seed,
-                "metric": self.metric,
-                "training": self.history_.to_dict(),
-            },
+            manifest=dump_origin(self, self.metric),
         ).write(path)
 
     @classmethod
     def from_saved(cls, saved: SavedModel, where: str) -> Self:
         """The estimator that ``save`` wrote; ``where`` names it in errors."""
-        parameters = dict(saved.config["parameters"])
-        if isinstance(parameters["bert"], dict):
-            parameters["bert"] = BertConfig(**parameters["bert"])
-        parameters["training"] = load_training(parameters["training"])
-        model = cls(**parameters)
+        model = cls(**load_parameters(saved.config["parameters"], bert=BertConfig))
         model.classes_ = load_labels(saved.config["labels"])
         model.pieces_ = WordPieces.from_dict(saved.preprocessing["pieces"])
         classes = saved.preprocessing["classes"]
         weights, model.inputs_ = split_counts(saved.weights, classes, len(model.pieces_))
-        model.data_hash_ = saved.manifest["data_hash"]
-        model.history_ = History.from_dict(saved.manifest["training"])
+        load_origin(model, saved.manifest)
         model.network_ = model._network(new_encoder(config_from_dict(saved.config["encoder"], where)))
         load_weights(model.network_, weights, where)
         return model

@@ -14,8 +14,14 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from lamina.data.labelled import LabelledSequences, labelled_sequences, split_labelled
-from lamina.errors import NotFittedError
-from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
+from lamina.estimators.configs import (
+    dump_body,
+    dump_labels,
+    dump_parameters,
+    load_labels,
+    load_parameters,
+)
+from lamina.estimators.fitted import dump_origin, load_origin, require_fitted
 from lamina.estimators.saving import SavedModel, load_weights
 from lamina.nn.stack import StackConfig
 from lamina.streaming.opening import open_classifier
@@ -32,7 +38,6 @@ from lamina.tasks.classify import (
     predict_sequences,
 )
 from lamina.training.callbacks import Callback
-from lamina.training.history import History
 from lamina.training.optim import TrainingConfig
 
 Array = NDArray[np.float64]
@@ -169,11 +174,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         return labels
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise NotFittedError(
-                "a SequenceClassifier predicts after it was fitted, and this one was not. "
-                "Call fit(X, y) first."
-            )
+        require_fitted(self, does="predicts", call="fit(X, y)")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a directory that ``lamina.load`` reads; no pickle.
@@ -187,27 +188,18 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _saved(self) -> SavedModel:
         self._check_fitted()
-        parameters = {
-            **self.get_params(deep=False),
-            "stack": dump_body(self.stack),
-            "training": dump_training(self.training),
-        }
+        parameters = dump_parameters(self.get_params(deep=False))
         return SavedModel(
             kind=NAME,
             config={
                 "parameters": parameters,
                 "form": self.config_.model_dump(mode="json"),
                 "body": dump_body(self._body()),
-                "labels": {"dtype": self.classes_.dtype.str, "values": self.classes_.tolist()},
+                "labels": dump_labels(self.classes_),
             },
             weights=self.network_.state_dict(),
             preprocessing={"inputs": self.inputs_.to_dict()},
-            manifest={
-                "data_hash": self.data_hash_,
-                "seed": self.seed,
-                "metric": self.metric,
-                "training": self.history_.to_dict(),
-            },
+            manifest=dump_origin(self, self.metric),
         )
 
     def stream(self, *, storage: Storage = "float32", max_keys: int = MAX_KEYS) -> RowSession:
@@ -227,16 +219,11 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     @classmethod
     def from_saved(cls, saved: SavedModel, where: str) -> Self:
         """The estimator that ``save`` wrote; ``where`` names it in errors."""
-        parameters = dict(saved.config["parameters"])
-        parameters["stack"] = load_body(parameters["stack"])
-        parameters["training"] = load_training(parameters["training"])
-        model = cls(**parameters)
+        model = cls(**load_parameters(saved.config["parameters"]))
         model.config_ = ClassifyConfig(**saved.config["form"])
-        labels = saved.config["labels"]
-        model.classes_ = np.array(labels["values"], dtype=np.dtype(labels["dtype"]))
+        model.classes_ = load_labels(saved.config["labels"])
         model.inputs_ = ClassifyInputs.from_dict(saved.preprocessing["inputs"])
-        model.data_hash_ = saved.manifest["data_hash"]
-        model.history_ = History.from_dict(saved.manifest["training"])
+        load_origin(model, saved.manifest)
         model.network_ = ClassifyNetwork(model.config_, model.inputs_, model._body())
         load_weights(model.network_, saved.weights, where)
         return model

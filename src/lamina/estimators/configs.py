@@ -1,9 +1,15 @@
-"""Configurations as JSON and back, by the name of their class."""
+"""Configurations, parameters and labels as JSON and back."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lamina._config import Config
 from lamina.errors import SavedModelError
 from lamina.nn.stack import StackConfig
 from lamina.nn.transformer import TransformerConfig
@@ -39,11 +45,44 @@ def load_body(saved: dict[str, Any] | None) -> BodyConfig | None:
     return BODIES[kind](**fields)
 
 
-def dump_training(config: TrainingConfig | None) -> dict[str, Any] | None:
-    """Training settings as JSON types."""
-    return None if config is None else config.model_dump(mode="json")
+def dump_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of an estimator as JSON types: configurations as what they say, paths as text."""
+    return {name: _plain(value) for name, value in parameters.items()}
 
 
-def load_training(saved: dict[str, Any] | None) -> TrainingConfig | None:
-    """The inverse of ``dump_training``."""
-    return None if saved is None else TrainingConfig(**saved)
+def _plain(value: object) -> object:
+    if isinstance(value, StackConfig | TransformerConfig):
+        return dump_body(value)
+    if isinstance(value, Config):
+        return value.model_dump(mode="json")
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def load_parameters(saved: Mapping[str, Any], **kinds: type[Config]) -> dict[str, Any]:
+    """The inverse of ``dump_parameters``, but that paths stay text.
+
+    Args:
+        saved: what it made.
+        kinds: the class of each configuration by the parameter's name, but for stack and training.
+
+    Raises:
+        SavedModelError: the stack is of no known kind.
+    """
+    found = dict(saved)
+    if "stack" in found:
+        found["stack"] = load_body(found["stack"])
+    known: dict[str, type[Config]] = {"training": TrainingConfig, **kinds}
+    for name, kind in known.items():
+        if isinstance(found[name], dict):
+            found[name] = kind.parse(found[name])
+    return found
+
+
+def dump_labels(classes: NDArray[Any]) -> dict[str, Any]:
+    """Labels as JSON types."""
+    return {"dtype": classes.dtype.str, "values": classes.tolist()}
+
+
+def load_labels(saved: dict[str, Any]) -> NDArray[Any]:
+    """The inverse of ``dump_labels``."""
+    return np.array(saved["values"], dtype=np.dtype(saved["dtype"]))

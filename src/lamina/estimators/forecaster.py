@@ -18,9 +18,14 @@ from sklearn.base import BaseEstimator, clone
 from lamina.data.series import SeriesTable, read_future, read_series
 from lamina.data.splits import Cuts, split_in_time
 from lamina.data.windows import Windows, evaluation_windows, last_windows
-from lamina.errors import ConfigError, DataError, NotFittedError
-from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
+from lamina.errors import ConfigError, DataError
+from lamina.estimators.configs import (
+    dump_body,
+    dump_parameters,
+    load_parameters,
+)
 from lamina.estimators.defaults import hold_out, training_examples, window_form
+from lamina.estimators.fitted import dump_origin, load_origin, require_fitted
 from lamina.estimators.frames import Kind, as_kind, kind_of
 from lamina.estimators.saving import SavedModel, load_weights
 from lamina.estimators.stored_table import stored_table, table_fields, table_tensors
@@ -487,10 +492,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         return -mean_error(self.metric, self.errors(windows, scales=scales))
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise NotFittedError(
-                "a Forecaster predicts after it was fitted, and this one was not. Call fit(df) first."
-            )
+        require_fitted(self, does="predicts", call="fit(df)")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a directory that ``lamina.load`` reads; no pickle. Predictions stay equal bit for bit."""
@@ -498,12 +500,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
 
     def _saved(self) -> SavedModel:
         self._check_fitted()
-        parameters = {
-            **self.get_params(deep=False),
-            "quantiles": list(self.quantiles),
-            "stack": dump_body(self.stack),
-            "training": dump_training(self.training),
-        }
+        parameters = dump_parameters({**self.get_params(deep=False), "quantiles": list(self.quantiles)})
         return SavedModel(
             kind=NAME,
             config={
@@ -521,13 +518,8 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
                 "table": table_fields(self.table_),
             },
             history=table_tensors(self.table_),
-            manifest={
-                "data_hash": self.data_hash_,
-                "seed": self.seed,
-                "metric": self.metric,
-                "validation": None if np.isnan(self.history_.best) else self.history_.best,
-                "training": self.history_.to_dict(),
-            },
+            manifest=dump_origin(self, self.metric)
+            | {"validation": None if np.isnan(self.history_.best) else self.history_.best},
         )
 
     def stream(
@@ -563,11 +555,8 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
     @classmethod
     def from_saved(cls, saved: SavedModel, where: str) -> Self:
         """The estimator that ``save`` wrote; ``where`` names it in errors."""
-        parameters = dict(saved.config["parameters"])
-        parameters["quantiles"] = tuple(parameters["quantiles"])
-        parameters["stack"] = load_body(parameters["stack"])
-        parameters["training"] = load_training(parameters["training"])
-        model = cls(**parameters)
+        parameters = load_parameters(saved.config["parameters"])
+        model = cls(**(parameters | {"quantiles": tuple(parameters["quantiles"])}))
         model.config_ = ForecastConfig(**saved.config["form"])
         model._remember(saved.config["columns"], saved.config["frame_kind"])
         model.inputs_ = ForecastInputs.from_dict(saved.preprocessing["inputs"])
@@ -575,8 +564,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         model.scales_ = np.array(saved.preprocessing["scales"])
         model.table_ = stored_table(saved.history, saved.preprocessing["table"])
         model.notes_ = model.table_.notes
-        model.data_hash_ = saved.manifest["data_hash"]
-        model.history_ = History.from_dict(saved.manifest["training"])
+        load_origin(model, saved.manifest)
         model.network_ = ForecastNetwork(model.config_, model.inputs_, model._body())
         load_weights(model.network_, saved.weights, where)
         return model

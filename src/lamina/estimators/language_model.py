@@ -16,8 +16,12 @@ from sklearn.base import BaseEstimator
 
 from lamina.data.text import Text, as_text
 from lamina.data.vocabulary import Unit, Vocabulary
-from lamina.errors import ConfigError, DataError, NotFittedError
-from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
+from lamina.errors import ConfigError, DataError
+from lamina.estimators.configs import (
+    dump_parameters,
+    load_parameters,
+)
+from lamina.estimators.fitted import dump_origin, load_origin, require_fitted
 from lamina.estimators.saving import SavedModel, load_weights
 from lamina.nn.stack import StackConfig
 from lamina.streaming.packed import Storage
@@ -33,7 +37,6 @@ from lamina.tasks.language import (
 )
 from lamina.tasks.sampling import Sampling
 from lamina.training.callbacks import Callback
-from lamina.training.history import History
 from lamina.training.optim import TrainingConfig
 
 NAME = "LanguageModel"
@@ -287,10 +290,7 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             logits, state = self._next(np.array([number]), state)
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise NotFittedError(
-                "a LanguageModel speaks after it was fitted, and this one was not. Call fit(text) first."
-            )
+        require_fitted(self, does="speaks", call="fit(text)")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a directory that ``lamina.load`` reads; no pickle.
@@ -299,36 +299,21 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             SavedModelError: something other than a model is in the way.
         """
         self._check_fitted()
-        parameters = {
-            **self.get_params(deep=False),
-            "stack": dump_body(self.stack),
-            "form": None if self.form is None else self.form.model_dump(mode="json"),
-            "training": dump_training(self.training),
-        }
+        parameters = dump_parameters(self.get_params(deep=False))
         SavedModel(
             kind=NAME,
             config={"parameters": parameters, "body": self._body()},
             weights=self.network_.state_dict(),
             preprocessing={"vocabulary": self.vocabulary_.to_dict()},
-            manifest={
-                "data_hash": self.data_hash_,
-                "seed": self.seed,
-                "metric": "nats a token",
-                "training": self.history_.to_dict(),
-            },
+            manifest=dump_origin(self, "nats a token"),
         ).write(path)
 
     @classmethod
     def from_saved(cls, saved: SavedModel, where: str) -> Self:
         """The estimator that ``save`` wrote; ``where`` names it in errors."""
-        parameters = dict(saved.config["parameters"])
-        parameters["stack"] = load_body(parameters["stack"])
-        parameters["form"] = None if parameters["form"] is None else LanguageConfig(**parameters["form"])
-        parameters["training"] = load_training(parameters["training"])
-        model = cls(**parameters)
+        model = cls(**load_parameters(saved.config["parameters"], form=LanguageConfig))
         model.vocabulary_ = Vocabulary.from_dict(saved.preprocessing["vocabulary"])
-        model.data_hash_ = saved.manifest["data_hash"]
-        model.history_ = History.from_dict(saved.manifest["training"])
+        load_origin(model, saved.manifest)
         model.network_ = model._network()
         load_weights(model.network_, saved.weights, where)
         return model

@@ -15,8 +15,12 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from lamina.data.music import KEYS, Roll, as_roll
-from lamina.errors import ConfigError, DataError, NotFittedError
-from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
+from lamina.errors import ConfigError, DataError
+from lamina.estimators.configs import (
+    dump_parameters,
+    load_parameters,
+)
+from lamina.estimators.fitted import dump_origin, load_origin, require_fitted
 from lamina.estimators.saving import SavedModel, load_weights
 from lamina.nn.stack import StackConfig
 from lamina.streaming.packed import Storage
@@ -24,7 +28,6 @@ from lamina.streaming.session import MAX_KEYS
 from lamina.streaming.token_session import RollSession
 from lamina.tasks.music import MusicBatches, MusicNetwork, MusicObjective, piece_nats
 from lamina.training.callbacks import Callback
-from lamina.training.history import History
 from lamina.training.optim import TrainingConfig
 
 NAME = "MusicModel"
@@ -208,10 +211,7 @@ class MusicModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         return roll
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise NotFittedError(
-                "a MusicModel plays after it was fitted, and this one was not. Call fit(pieces) first."
-            )
+        require_fitted(self, does="plays", call="fit(pieces)")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a directory that ``lamina.load`` reads; no pickle.
@@ -220,33 +220,20 @@ class MusicModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
             SavedModelError: something other than a model is in the way.
         """
         self._check_fitted()
-        parameters = {
-            **self.get_params(deep=False),
-            "stack": dump_body(self.stack),
-            "training": dump_training(self.training),
-        }
+        parameters = dump_parameters(self.get_params(deep=False))
         SavedModel(
             kind=NAME,
             config={"parameters": parameters, "body": self._body()},
             weights=self.network_.state_dict(),
             preprocessing={},
-            manifest={
-                "data_hash": self.data_hash_,
-                "seed": self.seed,
-                "metric": "nats a frame",
-                "training": self.history_.to_dict(),
-            },
+            manifest=dump_origin(self, "nats a frame"),
         ).write(path)
 
     @classmethod
     def from_saved(cls, saved: SavedModel, where: str) -> Self:
         """The estimator that ``save`` wrote; ``where`` names it in errors."""
-        parameters = dict(saved.config["parameters"])
-        parameters["stack"] = load_body(parameters["stack"])
-        parameters["training"] = load_training(parameters["training"])
-        model = cls(**parameters)
-        model.data_hash_ = saved.manifest["data_hash"]
-        model.history_ = History.from_dict(saved.manifest["training"])
+        model = cls(**load_parameters(saved.config["parameters"]))
+        load_origin(model, saved.manifest)
         model.network_ = model._network()
         load_weights(model.network_, saved.weights, where)
         return model

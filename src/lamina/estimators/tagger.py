@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
-from lamina.errors import ConfigError, DataError, NotFittedError
-from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
+from lamina.data.labelled_texts import draw_share, take
+from lamina.errors import DataError
+from lamina.estimators.configs import (
+    dump_parameters,
+    load_parameters,
+)
+from lamina.estimators.fitted import dump_origin, load_origin, require_fitted
 from lamina.estimators.saving import SavedModel, load_weights
 from lamina.nn.stack import StackConfig
 from lamina.tasks.base import BodyConfig
@@ -30,7 +34,6 @@ from lamina.tasks.tag import (
     predict_tags,
 )
 from lamina.training.callbacks import Callback
-from lamina.training.history import History
 from lamina.training.optim import TrainingConfig
 
 NAME = "SequenceTagger"
@@ -157,20 +160,8 @@ class SequenceTagger(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         if validation is not None:
             _check(*validation)
             return whole, validation
-        if not 0 < self.validation_fraction < 1:
-            raise ConfigError(
-                f"validation_fraction is between 0 and 1 but is {self.validation_fraction}; "
-                "use for example 0.1"
-            )
-        order = np.random.default_rng(self.seed).permutation(len(filled))
-        share = max(1, round(self.validation_fraction * len(filled)))
-        if share >= len(filled):
-            raise DataError(f"some sentences are held out, but there are only {len(filled)}; give more")
-        first, second = sorted(order[share:]), order[:share]
-        return (
-            ([whole[0][i] for i in first], [whole[1][i] for i in first]),
-            ([whole[0][i] for i in second], [whole[1][i] for i in second]),
-        )
+        chosen, held_out = draw_share(len(filled), self.validation_fraction, self.seed, of="sentences")
+        return take(whole, chosen), take(whole, held_out)
 
     def _network(self) -> TagNetwork:
         body = self.stack if self.stack is not None else DEFAULT_STACK
@@ -204,10 +195,7 @@ class SequenceTagger(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         )
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise NotFittedError(
-                "a SequenceTagger predicts after it was fitted, and this one was not. Call fit(X, y) first."
-            )
+        require_fitted(self, does="predicts", call="fit(X, y)")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a directory that ``lamina.load`` reads; no pickle.
@@ -216,37 +204,22 @@ class SequenceTagger(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
             SavedModelError: something other than a model is in the way.
         """
         self._check_fitted()
-        parameters = {
-            **self.get_params(deep=False),
-            "stack": dump_body(self.stack),
-            "form": None if self.form is None else self.form.model_dump(mode="json"),
-            "training": dump_training(self.training),
-        }
+        parameters = dump_parameters(self.get_params(deep=False))
         SavedModel(
             kind=NAME,
             config={"parameters": parameters},
             weights=self.network_.state_dict(),
             preprocessing={"inputs": self.inputs_.to_dict()},
-            manifest={
-                "data_hash": self.data_hash_,
-                "seed": self.seed,
-                "metric": self.metric,
-                "training": self.history_.to_dict(),
-            },
+            manifest=dump_origin(self, self.metric),
         ).write(path)
 
     @classmethod
     def from_saved(cls, saved: SavedModel, where: str) -> Self:
         """The estimator that ``save`` wrote; ``where`` names it in errors."""
-        parameters = dict(saved.config["parameters"])
-        parameters["stack"] = load_body(parameters["stack"])
-        parameters["form"] = None if parameters["form"] is None else TagConfig(**parameters["form"])
-        parameters["training"] = load_training(parameters["training"])
-        model = cls(**parameters)
+        model = cls(**load_parameters(saved.config["parameters"], form=TagConfig))
         model.inputs_ = TagInputs.from_dict(saved.preprocessing["inputs"])
         model.tags_ = list(model.inputs_.tags)
-        model.data_hash_ = saved.manifest["data_hash"]
-        model.history_ = History.from_dict(saved.manifest["training"])
+        load_origin(model, saved.manifest)
         model.network_ = model._network()
         load_weights(model.network_, saved.weights, where)
         return model

@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from typing_extensions import override
 
-from lamina.data.labelled_texts import draw_by_class
+from lamina.data.labelled_texts import Encoder
 from lamina.data.vocabulary import Unit, Vocabulary
 from lamina.data.word_vectors import read_word_vectors
-from lamina.errors import NotFittedError
-from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
+from lamina.estimators.configs import (
+    dump_labels,
+    dump_parameters,
+    load_labels,
+    load_parameters,
+)
+from lamina.estimators.fitted import dump_origin, load_origin
 from lamina.estimators.saving import SavedModel, load_weights
+from lamina.estimators.text_estimator import TextEstimator
 from lamina.estimators.text_parts import (
     TextParts,
     Texts,
-    dump_labels,
-    load_labels,
     prepare_parts,
-    read_labels,
     split_counts,
-    strings,
-    unlabelled,
     with_counts,
 )
 from lamina.nn.stack import StackConfig
 from lamina.tasks.base import BodyConfig
-from lamina.tasks.classify import ClassifyObjective, ClassMetric, predict_sequences
-from lamina.tasks.text import PreparedTexts, TextBatches, TextConfig, TextNetwork
-from lamina.training.callbacks import Callback
-from lamina.training.history import History
+from lamina.tasks.classify import ClassMetric
+from lamina.tasks.text import TextConfig, TextNetwork
 from lamina.training.optim import TrainingConfig
 
 Array = NDArray[np.float64]
@@ -45,7 +41,7 @@ DEFAULT_FORM = TextConfig()
 DEFAULT_TRAINING = TrainingConfig(max_steps=600, batch_size=32, learning_rate=2e-3, average=0.99)
 
 
-class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no annotations
+class TextClassifier(TextEstimator):
     """Classifies texts of any length.
 
     A logistic regression on counts of words and pairs of words comes first, and the network corrects its
@@ -77,6 +73,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
     ['bad']
     """
 
+    network_: TextNetwork
+
     def __init__(
         self,
         *,
@@ -106,41 +104,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         self.training = training
         self.seed = seed
 
-    def fit(
-        self,
-        X: Sequence[str],
-        y: Sequence[Any] | NDArray[Any],
-        *,
-        callbacks: Sequence[Callback] = (),
-        checkpoint: Path | None = None,
-    ) -> Self:
-        """Train on labelled texts, of which a part of each class is held out for early stopping.
-
-        Args:
-            X: texts. One without a token is read as one unknown token.
-            y: (n,) labels.
-            callbacks: observers of the training run.
-            checkpoint: a file that an interrupted run goes on from.
-
-        Raises:
-            DataError: texts or labels break a rule; the message names the row.
-        """
-        texts = strings(X)
-        codes, names, classes = read_labels(y, len(texts))
-        training, validation = (
-            ([texts[i] for i in part], codes[part])
-            for part in draw_by_class(codes, self.validation_fraction, self.seed)
-        )
-        parts = self.prepare(training, validation, names)
-        return self.fit_parts(parts, classes, callbacks=callbacks, checkpoint=checkpoint)
-
+    @override
     def prepare(self, training: Texts, validation: Texts, names: tuple[str, ...]) -> TextParts:
-        """What ``fit_parts`` trains on; a study makes it once for many runs.
-
-        Args:
-            training, validation: texts, and positions of their labels in ``names``.
-            names: of the classes.
-        """
         vocabulary = Vocabulary.fit(
             training[0],
             unit=self.unit,
@@ -150,71 +115,27 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         )
         return prepare_parts(vocabulary, training, validation, names, counts=self.counts, seed=self.seed)
 
-    def fit_parts(
-        self,
-        parts: TextParts,
-        classes: NDArray[Any],
-        *,
-        callbacks: Sequence[Callback] = (),
-        checkpoint: Path | None = None,
-    ) -> Self:
-        """Train on prepared texts; ``classes`` are the labels in the order of the parts' class names."""
-        assert isinstance(parts.tokens, Vocabulary)
-        self.classes_, self.vocabulary_, self.inputs_ = classes, parts.tokens, parts.inputs
-        self.data_hash_ = parts.data_hash
-        self._train(parts, callbacks, checkpoint)
-        return self
+    @property
+    @override
+    def _tokens(self) -> Vocabulary:
+        return self.vocabulary_
 
-    def _train(self, parts: TextParts, callbacks: Sequence[Callback], checkpoint: Path | None) -> None:
-        from lamina.training.loop import fit  # the trainer is not needed to predict
-
-        settings = self.training or DEFAULT_TRAINING
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            self.form_ = self.form or DEFAULT_FORM
-            vectors = None
-            if self.vectors is not None:
-                vectors = read_word_vectors(self.vectors, self.vocabulary_)
-                self.form_ = self.form_.replace(embedding_size=vectors.size)
-            self.network_ = self._network()
-            if vectors is not None:
-                vectors.put_into(self.network_.embed.weight)
-            self.history_ = fit(
-                self.network_,
-                ClassifyObjective(self.form_, self.inputs_, parts.validation, metric=self.metric),
-                TextBatches(parts.training, self.inputs_, batch_size=settings.batch_size, seed=self.seed),
-                settings,
-                seed=self.seed,
-                callbacks=callbacks,
-                checkpoint=checkpoint,
-            )
+    @override
+    def _begin(self, tokens: Encoder) -> tuple[TextConfig, TrainingConfig]:
+        assert isinstance(tokens, Vocabulary)
+        self.vocabulary_, self.form_ = tokens, self.form or DEFAULT_FORM
+        vectors = None
+        if self.vectors is not None:
+            vectors = read_word_vectors(self.vectors, self.vocabulary_)
+            self.form_ = self.form_.replace(embedding_size=vectors.size)
+        self.network_ = self._network()
+        if vectors is not None:
+            vectors.put_into(self.network_.embed.weight)
+        return self.form_, self.training or DEFAULT_TRAINING
 
     def _network(self) -> TextNetwork:
         body = self.stack if self.stack is not None else DEFAULT_STACK
         return TextNetwork(self.form_, len(self.vocabulary_), len(self.classes_), body)
-
-    def chances(self, data: PreparedTexts) -> Array:
-        """Probability of each class for prepared texts, (n, classes)."""
-        self._check_fitted()
-        return predict_sequences(self.network_, self.inputs_, data, batch_size=64)
-
-    def predict_proba(self, X: Sequence[str]) -> Array:
-        """Probability of each class, (n, classes), in the order of ``classes_``."""
-        self._check_fitted()
-        encoded = unlabelled(strings(X), self.vocabulary_, self.inputs_.classes)
-        return self.chances(self.inputs_.prepare(encoded))
-
-    def predict(self, X: Sequence[str]) -> NDArray[Any]:
-        """The most probable label of each text, (n,)."""
-        chances = self.predict_proba(X)
-        labels: NDArray[Any] = self.classes_[chances.argmax(axis=1)]
-        return labels
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise NotFittedError(
-                "a TextClassifier predicts after it was fitted, and this one was not. Call fit(X, y) first."
-            )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a directory that ``lamina.load`` reads; no pickle.
@@ -223,13 +144,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
             SavedModelError: something other than a model is in the way.
         """
         self._check_fitted()
-        parameters = {
-            **self.get_params(deep=False),
-            "stack": dump_body(self.stack),
-            "form": None if self.form is None else self.form.model_dump(mode="json"),
-            "vectors": None if self.vectors is None else os.fspath(self.vectors),
-            "training": dump_training(self.training),
-        }
+        parameters = dump_parameters(self.get_params(deep=False))
         SavedModel(
             kind=NAME,
             config={
@@ -239,29 +154,19 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
             },
             weights=with_counts(self.network_.state_dict(), self.inputs_),
             preprocessing={"vocabulary": self.vocabulary_.to_dict(), "classes": list(self.inputs_.classes)},
-            manifest={
-                "data_hash": self.data_hash_,
-                "seed": self.seed,
-                "metric": self.metric,
-                "training": self.history_.to_dict(),
-            },
+            manifest=dump_origin(self, self.metric),
         ).write(path)
 
     @classmethod
     def from_saved(cls, saved: SavedModel, where: str) -> Self:
         """The estimator that ``save`` wrote; ``where`` names it in errors."""
-        parameters = dict(saved.config["parameters"])
-        parameters["stack"] = load_body(parameters["stack"])
-        parameters["form"] = None if parameters["form"] is None else TextConfig(**parameters["form"])
-        parameters["training"] = load_training(parameters["training"])
-        model = cls(**parameters)
+        model = cls(**load_parameters(saved.config["parameters"], form=TextConfig))
         model.form_ = TextConfig(**saved.config["form"])
         model.classes_ = load_labels(saved.config["labels"])
         model.vocabulary_ = Vocabulary.from_dict(saved.preprocessing["vocabulary"])
         classes = saved.preprocessing["classes"]
         weights, model.inputs_ = split_counts(saved.weights, classes, len(model.vocabulary_))
-        model.data_hash_ = saved.manifest["data_hash"]
-        model.history_ = History.from_dict(saved.manifest["training"])
+        load_origin(model, saved.manifest)
         model.network_ = model._network()
         load_weights(model.network_, weights, where)
         return model

@@ -70,11 +70,17 @@ def unlabelled(texts: Sequence[str], tokens: Encoder, classes: tuple[str, ...]) 
 
 def strings(texts: Sequence[str]) -> list[str]:
     """The texts, once it is sure that they are some."""
+    found = strings_or_none(texts)
+    if not found:
+        raise DataError("at least one text is needed but there are none; check the source")
+    return found
+
+
+def strings_or_none(texts: Sequence[str]) -> list[str]:
+    """The texts, once it is sure that they are texts; there may be none."""
     if isinstance(texts, str):
         raise DataError("texts come as a list, but this is a single string. Pass [text].")
     found = list(texts)
-    if not found:
-        raise DataError("at least one text is needed but there are none; check the source")
     for row, text in enumerate(found):
         if not isinstance(text, str):
             raise DataError(
@@ -91,16 +97,6 @@ def read_labels(
     codes, names = label_codes(list(y), texts)
     given = {str(label): label for label in labels}
     return codes, names, np.array([given[name] for name in names], dtype=labels.dtype)
-
-
-def dump_labels(classes: NDArray[Any]) -> dict[str, Any]:
-    """Labels as JSON types."""
-    return {"dtype": classes.dtype.str, "values": classes.tolist()}
-
-
-def load_labels(saved: dict[str, Any]) -> NDArray[Any]:
-    """The inverse of ``dump_labels``."""
-    return np.array(saved["values"], dtype=np.dtype(saved["dtype"]))
 
 
 def with_counts(network: dict[str, Tensor], inputs: TextInputs) -> dict[str, Tensor]:

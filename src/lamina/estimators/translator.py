@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from lamina._optional import require
+from lamina.data.labelled_texts import draw_share, take
 from lamina.data.parallel import Pairs, check_pairs
 from lamina.data.vocabulary import Vocabulary
-from lamina.errors import ConfigError, DataError, NotFittedError
-from lamina.estimators.configs import dump_body, dump_training, load_body, load_training
+from lamina.errors import ConfigError
+from lamina.estimators.configs import (
+    dump_parameters,
+    load_parameters,
+)
+from lamina.estimators.fitted import dump_origin, load_origin, require_fitted
 from lamina.estimators.saving import SavedModel, load_weights
+from lamina.estimators.text_parts import strings_or_none
 from lamina.nn.decoder import DecoderConfig
 from lamina.nn.stack import StackConfig
 from lamina.tasks.base import BodyConfig
@@ -34,7 +40,6 @@ from lamina.tasks.translate import (
     translate_tokens,
 )
 from lamina.training.callbacks import Callback
-from lamina.training.history import History
 from lamina.training.optim import TrainingConfig
 
 NAME = "Translator"
@@ -186,20 +191,8 @@ class Translator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         """Pairs to train on and to choose weights by."""
         if validation is not None:
             return pairs, check_pairs(*validation)
-        if not 0 < self.validation_fraction < 1:
-            raise ConfigError(
-                f"validation_fraction is between 0 and 1 but is {self.validation_fraction}; "
-                "use for example 0.05"
-            )
-        order = np.random.default_rng(self.seed).permutation(len(pairs[0]))
-        share = max(1, round(self.validation_fraction * len(order)))
-        if share >= len(order):
-            raise DataError(f"some pairs are held out, but there are only {len(order)}; give more")
-        first, second = sorted(order[share:]), order[:share]
-        return (
-            ([pairs[0][i] for i in first], [pairs[1][i] for i in first]),
-            ([pairs[0][i] for i in second], [pairs[1][i] for i in second]),
-        )
+        chosen, held_out = draw_share(len(pairs[0]), self.validation_fraction, self.seed, of="pairs")
+        return take(pairs, chosen), take(pairs, held_out)
 
     def _form(self) -> TranslateConfig:
         return self.form or DEFAULT_FORM
@@ -221,7 +214,7 @@ class Translator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
             ConfigError: a beam below 1.
         """
         self._check_fitted()
-        found = _strings(texts)
+        found = strings_or_none(texts)
         filled = [i for i, text in enumerate(found) if text.strip()]
         sources = encode_ended([found[i] for i in filled], self.vocabulary_)
         best = translate_tokens(
@@ -284,10 +277,7 @@ class Translator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         return "<eos>" if number == self.vocabulary_.end else self.vocabulary_.decode([number])
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise NotFittedError(
-                "a Translator translates after it was fitted, and this one was not. Call fit(X, y) first."
-            )
+        require_fitted(self, does="translates", call="fit(X, y)")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a directory that ``lamina.load`` reads; no pickle.
@@ -296,50 +286,23 @@ class Translator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
             SavedModelError: something other than a model is in the way.
         """
         self._check_fitted()
-        parameters = {
-            **self.get_params(deep=False),
-            "stack": dump_body(self.stack),
-            "decoder": None if self.decoder is None else self.decoder.model_dump(mode="json"),
-            "form": None if self.form is None else self.form.model_dump(mode="json"),
-            "training": dump_training(self.training),
-        }
+        parameters = dump_parameters(self.get_params(deep=False))
         SavedModel(
             kind=NAME,
             config={"parameters": parameters},
             weights=self.network_.state_dict(),
             preprocessing={"vocabulary": self.vocabulary_.to_dict()},
-            manifest={
-                "data_hash": self.data_hash_,
-                "seed": self.seed,
-                "metric": self.metric,
-                "training": self.history_.to_dict(),
-            },
+            manifest=dump_origin(self, self.metric),
         ).write(path)
 
     @classmethod
     def from_saved(cls, saved: SavedModel, where: str) -> Self:
         """The estimator that ``save`` wrote; ``where`` names it in errors."""
-        parameters = dict(saved.config["parameters"])
-        parameters["stack"] = load_body(parameters["stack"])
-        decoder, form = parameters["decoder"], parameters["form"]
-        parameters["decoder"] = None if decoder is None else DecoderConfig.parse(decoder)
-        parameters["form"] = None if form is None else TranslateConfig.parse(form)
-        parameters["training"] = load_training(parameters["training"])
-        model = cls(**parameters)
+        model = cls(
+            **load_parameters(saved.config["parameters"], decoder=DecoderConfig, form=TranslateConfig)
+        )
         model.vocabulary_ = Vocabulary.from_dict(saved.preprocessing["vocabulary"])
-        model.data_hash_ = saved.manifest["data_hash"]
-        model.history_ = History.from_dict(saved.manifest["training"])
+        load_origin(model, saved.manifest)
         model.network_ = model._network()
         load_weights(model.network_, saved.weights, where)
         return model
-
-
-def _strings(texts: Sequence[str]) -> list[str]:
-    """The texts, once it is sure that they are some."""
-    if isinstance(texts, str):
-        raise DataError("texts come as a list, but this is a single string. Pass [text].")
-    found = list(texts)
-    for row, text in enumerate(found):
-        if not isinstance(text, str):
-            raise DataError(f"a text is a string but row {row} is {type(text).__name__}; leave it out")
-    return found

@@ -161,9 +161,8 @@ class OnlineClassifier(OnlineLearner):
         own = [chances_of(expert, x, list(self._feedback.classes))[None] for expert in self._own.values()]
         experts = np.concatenate([self._feedback.trivial(), *own, said.linear, said.recurrent])
         mixed = self._mixture.weights @ experts
-        if not np.isfinite(
-            mixed
-        ).all():  # an expert has run away; the watch sees to it, and meanwhile it is mute
+        if not np.isfinite(mixed).all():
+            # an expert has run away; the watch sees to it, and meanwhile it is mute
             experts = np.nan_to_num(experts)
             mixed = self._mixture.weights @ experts
         return _ClassRow(raw, said, experts, mixed, mixed + self.floor.weight * (experts[0] - mixed))

@@ -1,0 +1,134 @@
+"""What classifiers of texts share, whatever reads the texts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from torch import nn
+
+from lamina.data.labelled_texts import Encoder, draw_by_class
+from lamina.estimators.fitted import require_fitted
+from lamina.estimators.text_parts import TextParts, Texts, read_labels, strings, unlabelled
+from lamina.tasks.classify import Array, ClassifyObjective, ClassMetric, predict_sequences
+from lamina.tasks.text import PreparedTexts, TextBatches, TextConfig, TextInputs
+from lamina.training.callbacks import Callback
+from lamina.training.history import History
+from lamina.training.optim import TrainingConfig
+
+
+class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no annotations
+    """Holds texts out, trains and predicts; a child brings its tokens and its network.
+
+    Attributes:
+        classes_: the labels, in the order of ``predict_proba``.
+        history_: what happened in training.
+    """
+
+    metric: ClassMetric
+    validation_fraction: float
+    seed: int
+    classes_: NDArray[Any]
+    inputs_: TextInputs
+    data_hash_: str
+    history_: History
+    network_: nn.Module
+
+    @abstractmethod
+    def prepare(self, training: Texts, validation: Texts, names: tuple[str, ...]) -> TextParts:
+        """What ``fit_parts`` trains on; a study makes it once for many runs.
+
+        Args:
+            training, validation: texts, and positions of their labels in ``names``.
+            names: of the classes.
+        """
+
+    @property
+    @abstractmethod
+    def _tokens(self) -> Encoder:
+        """What cut the texts of training."""
+
+    @abstractmethod
+    def _begin(self, tokens: Encoder) -> tuple[TextConfig, TrainingConfig]:
+        """Make the untrained network over these tokens, and say how it is trained."""
+
+    def fit(
+        self,
+        X: Sequence[str],
+        y: Sequence[Any] | NDArray[Any],
+        *,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Train on labelled texts, of which a part of each class is held out for early stopping.
+
+        Args:
+            X: texts. One without a token is read as one unknown token.
+            y: (n,) labels.
+            callbacks: observers of the training run.
+            checkpoint: a file that an interrupted run goes on from.
+
+        Raises:
+            DataError: texts or labels break a rule; the message names the row.
+            ConfigError: the folder named is not a checkpoint with a tokenizer.
+            MissingPackageError: the network needs a package that is not installed.
+        """
+        texts = strings(X)
+        codes, names, classes = read_labels(y, len(texts))
+        training, validation = (
+            ([texts[i] for i in part], codes[part])
+            for part in draw_by_class(codes, self.validation_fraction, self.seed)
+        )
+        parts = self.prepare(training, validation, names)
+        return self.fit_parts(parts, classes, callbacks=callbacks, checkpoint=checkpoint)
+
+    def fit_parts(
+        self,
+        parts: TextParts,
+        classes: NDArray[Any],
+        *,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Train on prepared texts; ``classes`` are the labels in the order of the parts' class names."""
+        from lamina.training.loop import fit  # the trainer is not needed to predict
+
+        self.classes_, self.inputs_, self.data_hash_ = classes, parts.inputs, parts.data_hash
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            form, settings = self._begin(parts.tokens)
+            self.history_ = fit(
+                self.network_,
+                ClassifyObjective(form, self.inputs_, parts.validation, metric=self.metric),
+                TextBatches(parts.training, self.inputs_, batch_size=settings.batch_size, seed=self.seed),
+                settings,
+                seed=self.seed,
+                callbacks=callbacks,
+                checkpoint=checkpoint,
+            )
+        return self
+
+    def chances(self, data: PreparedTexts) -> Array:
+        """Probability of each class for prepared texts, (n, classes)."""
+        self._check_fitted()
+        return predict_sequences(self.network_, self.inputs_, data, batch_size=64)
+
+    def predict_proba(self, X: Sequence[str]) -> Array:
+        """Probability of each class, (n, classes), in the order of ``classes_``."""
+        self._check_fitted()
+        encoded = unlabelled(strings(X), self._tokens, self.inputs_.classes)
+        return self.chances(self.inputs_.prepare(encoded))
+
+    def predict(self, X: Sequence[str]) -> NDArray[Any]:
+        """The most probable label of each text, (n,)."""
+        chances = self.predict_proba(X)
+        labels: NDArray[Any] = self.classes_[chances.argmax(axis=1)]
+        return labels
+
+    def _check_fitted(self) -> None:
+        require_fitted(self, does="predicts", call="fit(X, y)")
