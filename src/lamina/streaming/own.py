@@ -47,7 +47,7 @@ class ValueExpert(ABC):
         """What it has come to."""
         return b""
 
-    def take(self, state: bytes) -> None:  # noqa: B027
+    def take(self, state: bytes) -> None:  # noqa: B027  # nor keeps anything
         """Go on from a state."""
 
 
@@ -123,7 +123,7 @@ class ClassExpert(ABC):
         """What it has come to."""
         return {}
 
-    def take(self, state: Mapping[str, Any]) -> None:  # noqa: B027
+    def take(self, state: Mapping[str, Any]) -> None:  # noqa: B027  # nor keeps anything
         """Go on from a state."""
 
 
