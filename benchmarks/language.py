@@ -108,12 +108,12 @@ def shakespeare(options: Options) -> Result:
     text = read_text(options.folder / "tinyshakespeare" / "input.txt.gz")
     cut = int(0.9 * len(text))
     model = LanguageModel(
-        stack=StackConfig(cell="lstm", hidden_sizes=(320, 320), dropout=0.25),
+        stack=StackConfig(cell="lstm", hidden_sizes=(320, 320), dropout=0.35, weight_drop=0.2),
         form=LanguageConfig(embedding_size=64, tied=False),
         window_steps=96,
         validation_fraction=0.05,
         training=options.settings(
-            max_steps=6000, batch_size=16, learning_rate=3e-3, average=0.998, validations=40, patience=40
+            max_steps=7500, batch_size=16, learning_rate=4e-3, average=0.998, validations=40, patience=40
         ),
         seed=options.seed,
     )
