@@ -261,7 +261,8 @@ struct Backward {
       const Size d_width = v.shape.blocks * padded;
       for (int q = 0; q < v.shape.blocks; ++q) {
         const Size at = n * d_width + q * padded;
-        add_rows(v.hidden, scratch.d_chunk + at, d_width, depth, g.bias + q * padded);
+        if (v.p.db != nullptr || v.p.dc != nullptr)
+          add_rows(v.hidden, scratch.d_chunk + at, d_width, depth, g.bias + q * padded);
         const int w = q - v.shape.w_first, r = q - v.shape.r_first;
         T* const dw = w >= 0 && w < v.shape.gates ? g.w + w * padded * features : nullptr;
         T* const dr = r >= 0 && r < v.shape.gates ? g.r + r * padded * v.outputs.padded : nullptr;

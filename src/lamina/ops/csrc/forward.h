@@ -195,35 +195,36 @@ struct Forward {
     if (!View::direct) v.meet();
   }
 
-  // The owned units of W x + b for every input of the chunk; blocks that W does not reach get the bias.
+  // The gate whose input product a block holds; outside [0, gates) for a block of a recurrent product alone.
+  static int input_gate(const View& v, int block) { return block - v.shape.w_first; }
+  static bool reads_input(const View& v, int block) {
+    return input_gate(v, block) >= 0 && input_gate(v, block) < v.shape.gates;
+  }
+
+  // The owned units of W x + b for every input of the chunk.
   static void project_inputs(const View& v, const Scratch& scratch, Size begin, Size end, T* chunk) {
     const Size rows = v.block.offset[end] - v.block.offset[begin], padded = v.hidden.padded;
+    const Size depth = M::units(v.p.features);
     const Number** inputs = scratch.inputs + v.share.member * chunk_rows(v.block);
     list_inputs(v, scratch, begin, end, inputs);
     for (int q = 0; q < v.shape.blocks; ++q) {
-      const T* bias = v.share.packed->bias + q * padded;
-      T* to = chunk + q * padded;
-      const int gate = q - v.shape.w_first;
-      if (gate < 0 || gate >= v.shape.gates) {
-        for (Size n = 0; n < rows; ++n)
-          for (Size u = v.hidden.first; u < v.hidden.last; u += L::count)
-            L::store(to + n * v.width + u, L::load(bias + u));
-        continue;
-      }
-      const Size depth = M::units(v.p.features);
-      M::multiply(Listed<Number>{inputs}, rows, depth, v.share.packed->w + gate * padded * depth,
-                  v.hidden.first_panel(), v.hidden.last_panel(), bias, 0, to, v.width);
+      if (!reads_input(v, q)) continue;
+      M::multiply(Listed<Number>{inputs}, rows, depth, v.share.packed->w + input_gate(v, q) * padded * depth,
+                  v.hidden.first_panel(), v.hidden.last_panel(), v.share.packed->bias + q * padded, 0,
+                  chunk + q * padded, v.width);
     }
   }
 
-  // rows += R h for the owned units of the rows still running.
+  // R h for the owned units of the rows still running, added to W x + b, or to b where W does not reach.
   static void recur(const View& v, const Number* h, Size s, T* rows) {
     const Size depth = M::units(v.p.outputs), padded = v.hidden.padded;
     for (int q = 0; q < v.shape.gates; ++q) {
-      T* to = rows + (v.shape.r_first + q) * padded;
+      const int block = v.shape.r_first + q;
+      const bool added = reads_input(v, block);
+      T* const to = rows + block * padded;
       M::multiply(Strided<Number>{h, v.outputs.padded}, active(v.block, s), depth,
-                  v.share.packed->r + q * padded * depth, v.hidden.first_panel(), v.hidden.last_panel(), to, v.width,
-                  to, v.width);
+                  v.share.packed->r + q * padded * depth, v.hidden.first_panel(), v.hidden.last_panel(),
+                  added ? to : v.share.packed->bias + block * padded, added ? v.width : 0, to, v.width);
     }
   }
 };

@@ -161,7 +161,7 @@ struct NormalisedGates {
       L::store(i_ + u, gates.i);
       L::store(f_ + u, gates.f);
       L::store(g_ + u, gates.g);
-      put_term(s, 3, u, dh * t * gates.o * (T(1) - gates.o));
+      L::store(s.d_blocks + 3 * s.padded + u, dh * t * gates.o * (T(1) - gates.o));
       L::store(s.dh + u, carry);
     }
     normalise_back<1>(s, d_normal, normal, statistics + 8, &sum, &product);
@@ -173,17 +173,13 @@ struct NormalisedGates {
         dc -= carry;
       }
       dc += L::load(d_normal + u);
-      put_term(s, 0, u, dc * g * i * (T(1) - i));
-      put_term(s, 1, u, dc * L::load(s.c_old + u) * f * (T(1) - f));
-      put_term(s, 2, u, dc * i * (T(1) - g * g));
+      T* const d = s.d_blocks + u;
+      L::store(d, dc * g * i * (T(1) - i));
+      L::store(d + s.padded, dc * L::load(s.c_old + u) * f * (T(1) - f));
+      L::store(d + 2 * s.padded, dc * i * (T(1) - g * g));
       L::store(s.dc + u, dc * f + carry);
     }
-    products_back<4>(s, statistics);
-  }
-  // The gradient of the LSTM's term q is that of its input and of its recurrent part.
-  static void put_term(const BackwardStep<S>& s, Size q, Size u, V d) {
-    L::store(s.d_blocks + q * s.padded + u, d);
-    L::store(s.d_blocks + (4 + q) * s.padded + u, d);
+    products_back<4, 4>(s, statistics);
   }
 
   static void gru(const ForwardStep<S>& s) {
@@ -207,12 +203,10 @@ struct NormalisedGates {
       L::store(d, dr);
       L::store(d + s.padded, dz);
       L::store(d + 2 * s.padded, dn);
-      L::store(d + 3 * s.padded, dr);
-      L::store(d + 4 * s.padded, dz);
       L::store(d + 5 * s.padded, dn * gates.r);
       L::store(s.dh + u, carry + dh * gates.z);
     }
-    products_back<3>(s, s.blocks + 6 * s.padded);
+    products_back<3, 2>(s, s.blocks + 6 * s.padded);
   }
 
   static void add(const BackwardStep<S>& s, Size row, Size u, V value) {
@@ -220,28 +214,48 @@ struct NormalisedGates {
     L::store(at, L::load(at) + value);
   }
 
-  // From the gradients of the terms, in d_blocks, to those of the parameters and of the products.
-  template <int Gates>
+  // From the gradients of the terms, in d_blocks, to those of the parameters and of the products. Of the first
+  // `Shared` gates the recurrent term has the gradient of the input's, and d_blocks holds it once.
+  template <int Gates, int Shared>
   static void products_back(const BackwardStep<S>& s, const T* statistics) {
-    for (int half = 0; half < 2; ++half) {
-      const Size first = half * Gates;
-      T* const d = s.d_blocks + first * s.padded;
-      const T* const normal = s.blocks + first * s.padded;
-      V sums[Gates] = {}, products[Gates] = {};
-      for (Size u = 0; u < s.padded; u += L::count) {
-#pragma GCC unroll 4
-        for (int q = 0; q < Gates; ++q) {
-          const V term = L::load(d + q * s.padded + u), n = L::load(normal + q * s.padded + u);
-          const V dn = term * parameter(s, first + q, u);
-          add(s, first + q, u, term * n);
-          if (half == 0) add(s, 2 * Gates + q, u, term);
-          L::store(d + q * s.padded + u, dn);
-          sums[q] += dn;
-          products[q] += dn * n;
-        }
+    V sums[2 * Gates] = {}, products[2 * Gates] = {};
+    gate_pair_back<Gates, Shared, 0>(s, sums, products);
+    gate_pair_back<Gates, Shared, 2>(s, sums, products);
+    for (Size first = 0; first < 2 * Gates; first += Gates)
+      normalise_back<Gates>(s, s.d_blocks + first * s.padded, s.blocks + first * s.padded, statistics + first,
+                            sums + first, products + first);
+  }
+
+  // Gates First and First + 1, where they exist: two at a time, so that the sums stay in registers.
+  template <int Gates, int Shared, int First>
+  static void gate_pair_back(const BackwardStep<S>& s, V* sums, V* products) {
+    constexpr int kCount = Gates - First < 2 ? Gates - First : 2;
+    V sum[2][kCount] = {}, product[2][kCount] = {};
+    for (Size u = 0; u < s.padded; u += L::count) {
+#pragma GCC unroll 2
+      for (int q = 0; q < kCount; ++q) {
+        const Size x = First + q, h = Gates + x, shift = Gates + h;
+        const V term = L::load(s.d_blocks + x * s.padded + u);
+        add(s, shift, u, term);
+        const V recurrent_term = First + q < Shared ? term : L::load(s.d_blocks + h * s.padded + u);
+        back_through_gain(s, x, u, term, &sum[0][q], &product[0][q]);
+        back_through_gain(s, h, u, recurrent_term, &sum[1][q], &product[1][q]);
       }
-      normalise_back<Gates>(s, d, normal, statistics + first, sums, products);
     }
+    for (int q = 0; q < kCount; ++q) {
+      for (int half = 0; half < 2; ++half) {
+        sums[half * Gates + First + q] = sum[half][q];
+        products[half * Gates + First + q] = product[half][q];
+      }
+    }
+  }
+  // One block: the gradients of its gain and of its normalised product, and the sums that this one needs.
+  static void back_through_gain(const BackwardStep<S>& s, Size block, Size u, V term, V* sum, V* product) {
+    const V n = L::load(s.blocks + block * s.padded + u), dn = term * parameter(s, block, u);
+    add(s, block, u, term * n);
+    L::store(s.d_blocks + block * s.padded + u, dn);
+    *sum += dn;
+    *product += dn * n;
   }
 };
 

@@ -164,6 +164,7 @@ struct Prepared {
   Packed<T> packed;
   std::vector<Barrier> barriers;
   int most_members;
+  int workers;  // more threads than this would find nothing to do
 
   Prepared(const Problem<S>& p, const std::string& name, int threads, int blocks)
       : shape(shape_of(p.cell)),
@@ -172,7 +173,8 @@ struct Prepared {
         plan(p, blocks),
         weights(sizes.w + sizes.r + sizes.projection + sizes.bias + sizes.extra + sizes.padded),
         barriers(blocks),
-        most_members(shares_units(p, shape, plan.blocks()[0]) ? threads : 1) {
+        most_members(shares_units(p, shape, plan.blocks()[0]) ? threads : 1),
+        workers(std::min(threads, blocks * most_members)) {
     packed.w = weights.get();
     packed.r = packed.w + sizes.w;
     packed.projection = packed.r + sizes.r;
@@ -242,8 +244,8 @@ void forward(const Problem<S>& p, const std::string& name, int threads, int bloc
     room += round_up(all.unit.forward_scratch(p, all.shape, block, all.most_members), kLineNumbers);
   }
   const Buffer<T> scratch(room);
-  run_team(threads, [&](int member, int team) { all.unit.pack_forward(p, all.shape, all.packed, member, team); });
-  run_team(threads, [&](int member, int team) {
+  run_team(all.workers, [&](int member, int team) { all.unit.pack_forward(p, all.shape, all.packed, member, team); });
+  run_team(all.workers, [&](int member, int team) {
     share_out(all.plan.blocks(), all.most_members, member, team, [&](int k, int part, int parts) {
       const Block& block = all.plan.blocks()[k];
       all.unit.forward({&p, &all.shape, &all.packed, &block, part, parts, &all.barriers[k],
@@ -310,15 +312,15 @@ void backward(const Problem<S>& p, const std::string& name, int threads, int blo
   }
   const Buffer<T> scratch(room);
   const GradientSums<T> sums(all.sizes, blocks);
-  run_team(threads, [&](int member, int team) { all.unit.pack_backward(p, all.shape, all.packed, member, team); });
-  run_team(threads, [&](int member, int team) {
+  run_team(all.workers, [&](int member, int team) { all.unit.pack_backward(p, all.shape, all.packed, member, team); });
+  run_team(all.workers, [&](int member, int team) {
     share_out(all.plan.blocks(), all.most_members, member, team, [&](int k, int part, int parts) {
       const Block& block = all.plan.blocks()[k];
       all.unit.backward({&p, &all.shape, &all.packed, &block, part, parts, &all.barriers[k],
                          scratch.get() + start[k], sums.of_block(k)});
     });
   });
-  run_team(threads, [&](int member, int team) { sum_gradients(p, all.shape, all.sizes, sums, member, team); });
+  run_team(all.workers, [&](int member, int team) { sum_gradients(p, all.shape, all.sizes, sums, member, team); });
 }
 
 double peak_gflops(const std::string& name, int threads) {
