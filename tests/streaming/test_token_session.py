@@ -32,7 +32,7 @@ STACKS = [
 
 
 def language_model(stack: StackConfig = STACKS[0], **fields: Any) -> LanguageModel:
-    form = LanguageConfig(embedding_size=8, tied=fields.pop("tied", True))
+    form = LanguageConfig(embedding_size=8, tied=fields.pop("tied", True), cutoffs=fields.pop("cutoffs", ()))
     model: LanguageModel = LanguageModel(
         **{"stack": stack, "form": form, "window_steps": 6, "training": SHORT, **fields}
     ).fit(TEXT)
@@ -43,8 +43,8 @@ def language_model(stack: StackConfig = STACKS[0], **fields: Any) -> LanguageMod
 def offline(model: LanguageModel, numbers: np.ndarray) -> np.ndarray:
     """The chances of the next token after each one, (tokens, vocabulary)."""
     model.network_.eval()
-    logits = model.network_(torch.from_numpy(numbers)[None])[0][0]
-    return np.asarray(logits.double().softmax(-1))
+    chances = model.network_.log_chances(torch.from_numpy(numbers)[None])[0][0]
+    return np.asarray(chances.double().exp())
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -56,6 +56,17 @@ def test_streamed_chances_are_those_of_the_network(stack: StackConfig, tied: boo
     streamed = np.stack([session.step(int(number)) for number in numbers])
     np.testing.assert_allclose(streamed, offline(model, numbers), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(streamed.sum(1), 1.0, rtol=1e-9)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_chances_in_classes_are_those_of_the_network(tied: bool, tmp_path: Path) -> None:
+    model = language_model(tied=tied, cutoffs=(4, 9))
+    numbers = model.vocabulary_.encode("the dog sat on the mat\nand sat")
+    model.save(tmp_path / "model")
+    for session in (model.stream(), Session.open(tmp_path / "model")):
+        streamed = np.stack([session.step(int(number)) for number in numbers])
+        np.testing.assert_allclose(streamed, offline(model, numbers), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(streamed.sum(1), 1.0, rtol=1e-9)
 
 
 def test_long_texts_stay_equal() -> None:

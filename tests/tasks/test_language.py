@@ -60,8 +60,8 @@ def test_likelihood_is_the_sum_over_single_steps() -> None:
     net, text = network().eval(), tokens(40)
     state, expected = None, 0.0
     for now, after in itertools.pairwise(text):
-        logits, _, state = net(torch.tensor([[now]]), state)
-        expected -= float(logits[0, 0].detach().log_softmax(-1)[after])
+        chances, state = net.log_chances(torch.tensor([[now]]), state)
+        expected -= float(chances[0, 0, after].detach())
     nats, predicted = stream_nats(net, text, steps=7)
     assert predicted == 39
     assert nats == pytest.approx(expected, rel=1e-5)
@@ -88,7 +88,7 @@ def test_penalties_are_those_of_the_paper() -> None:
     ids = torch.from_numpy(tokens(21))[None]
     batch = LanguageBatch(ids[:, :-1], ids[:, 1:], first=True)
     plain = LanguageObjective(FORM, tokens(), streams=1).loss(net, batch)
-    _, y, _ = net(batch.ids)
+    _, y, _ = net(batch.ids, batch.targets)
     expected = plain + 2 * (y**2).mean() + 3 * y.diff(dim=1).square().mean()
     torch.testing.assert_close(LanguageObjective(form, tokens(), streams=1).loss(net, batch), expected)
 
@@ -100,7 +100,19 @@ def test_a_tied_output_layer_has_no_weights_of_its_own() -> None:
     assert extra == 11 * 6
     wide = network(FORM, StackConfig(hidden_sizes=(9,)))
     assert isinstance(wide.project, torch.nn.Linear)
-    assert wide(torch.zeros(2, 3, dtype=torch.int64))[0].shape == (2, 3, 11)
+    assert wide.log_chances(torch.zeros(2, 3, dtype=torch.int64))[0].shape == (2, 3, 11)
+
+
+def test_classes_of_rare_tokens_are_of_the_vocabulary() -> None:
+    for tied in (True, False):
+        net = network(FORM.replace(cutoffs=(3, 7), tied=tied), STACK).eval()
+        chances = net.log_chances(torch.zeros(1, 1, dtype=torch.int64))[0].detach()
+        assert chances.shape == (1, 1, 11)
+        assert float(chances.exp().sum()) == pytest.approx(1)
+    with pytest.raises(ConfigError, match="11 is not below its 11 tokens"):
+        network(FORM.replace(cutoffs=(3, 11)))
+    with pytest.raises(ConfigError, match="cutoffs rise"):
+        FORM.replace(cutoffs=(7, 7))
 
 
 def test_reading_both_directions_would_be_cheating() -> None:

@@ -23,7 +23,7 @@ from lamina.estimators.configs import (
 )
 from lamina.estimators.fitted import dump_origin, load_origin, require_fitted
 from lamina.estimators.saving import SavedModel, load_weights
-from lamina.nn.stack import StackConfig
+from lamina.nn.stack import StackConfig, StackState
 from lamina.streaming.packed import Storage
 from lamina.streaming.session import MAX_KEYS
 from lamina.streaming.token_session import TokenSession
@@ -274,10 +274,10 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         return self._endless(read, options, seed)
 
     @torch.no_grad()
-    def _next(self, ids: Tokens, state: object) -> tuple[torch.Tensor, object]:
+    def _next(self, ids: Tokens, state: StackState | None) -> tuple[torch.Tensor, StackState]:
         device = next(self.network_.parameters()).device
-        logits, _, state = self.network_(torch.from_numpy(ids)[None].to(device), state)
-        logits = logits[0, -1].double().cpu()
+        chances, state = self.network_.log_chances(torch.from_numpy(ids)[None].to(device), state)
+        logits = chances[0, -1].double().cpu()
         logits[self.vocabulary_.unknown] = -torch.inf  # it stands for no text
         return logits, state
 

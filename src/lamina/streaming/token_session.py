@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +23,17 @@ class TokenSession(Session):
     """A session of a LanguageModel: a token goes in, and the probability of each next one comes out."""
 
     def __init__(
-        self, native: Any, vectors: NDArray[np.float32], vocabulary: Vocabulary, digest: str
+        self,
+        native: Any,
+        vectors: NDArray[np.float32],
+        vocabulary: Vocabulary,
+        digest: str,
+        *,
+        cutoffs: Sequence[int] = (),
     ) -> None:
         super().__init__(native, digest=digest)
-        self._step = native.step
+        self._step = native.step if not cutoffs else self._step_in_classes
+        self._native, self._cutoffs = native, tuple(cutoffs)
         self._vectors = vectors
         self.vocabulary = vocabulary
 
@@ -44,17 +51,21 @@ class TokenSession(Session):
 
         vectors = plain(weights, "embed.weight")  # (tokens, size)
         head = optional(weights, "head")
-        head = vectors if head is None else head
+        head, bias = vectors if head is None else head, plain(weights, "bias")
+        cutoffs = weights["cutoffs"].tolist() if "cutoffs" in weights else []
+        if cutoffs:  # an adaptive softmax; see lamina.nn.next_token
+            head = np.concatenate((head, plain(weights, "classes.weight")))
+            bias = np.concatenate((bias, plain(weights, "classes.bias")))
         project = optional(weights, "project.weight")
         if project is not None:  # two maps without anything between them are one
             head = np.ascontiguousarray(head.astype(np.float64) @ project, np.float32)
         model = new_model(storage)
         inputs = pack_stack(model, body, weights, prefix="body.")
-        model.head(head, plain(weights, "bias"))
+        model.head(head, bias)
         model.finish(inputs)
         digest = digest_of({"kind": "LanguageModel", "body": body, "storage": storage}, weights)
         native = _native_session(model, max_keys, chances=True)
-        return TokenSession(native, vectors, Vocabulary.from_dict(dict(vocabulary)), digest)
+        return TokenSession(native, vectors, Vocabulary.from_dict(dict(vocabulary)), digest, cutoffs=cutoffs)
 
     @override
     def step(self, x: str | int, *, key: str = "") -> Array:
@@ -92,6 +103,16 @@ class TokenSession(Session):
         """Token -> probability of the most probable next ones, the best first."""
         order = np.argsort(-chances, kind="stable")[:count]
         return {self.vocabulary.token(int(number)): float(chances[number]) for number in order}
+
+    def _step_in_classes(self, vector: NDArray[np.float32], key: str) -> Array:
+        """One step, whose one softmax over tokens and classes becomes that of the head and of each class."""
+        shares: Array = self._native.step(vector, key)  # (tokens + classes,)
+        tokens, classes = np.split(shares, [len(self._vectors)])
+        head, *inside = np.split(tokens, self._cutoffs)
+        whole = head.sum() + classes.sum()
+        within = (part * (share / part.sum()) for part, share in zip(inside, classes, strict=True))
+        chances: Array = np.concatenate((head, *within)) / whole
+        return chances
 
     def _number(self, x: str | int) -> int:
         if isinstance(x, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor, nn
-from torch.nn import functional as F
 from typing_extensions import override
 
 from lamina._config import Config
-from lamina.errors import DataError
+from lamina.errors import ConfigError, DataError
 from lamina.nn.embedding import TokenEmbedding
+from lamina.nn.next_token import Output, log_chances, mean_nats
 from lamina.nn.regularize import VariationalDropout
 from lamina.nn.stack import Stack, StackConfig, StackState
 
@@ -37,6 +38,8 @@ class LanguageConfig(Config):
         input_dropout: share of a vector's features that are zero, one draw a window.
         activation_penalty: weight of the mean squared output (AR).
         change_penalty: weight of the mean squared change from step to step (TAR).
+        cutoffs: where classes of rarer tokens begin, such as (2000, 10000), for an adaptive softmax; empty
+            for a softmax over the whole vocabulary. See ``lamina.nn.next_token``.
     """
 
     embedding_size: int = Field(default=128, ge=1)
@@ -45,6 +48,14 @@ class LanguageConfig(Config):
     input_dropout: float = Field(default=0.0, ge=0, lt=1)
     activation_penalty: float = Field(default=0.0, ge=0)
     change_penalty: float = Field(default=0.0, ge=0)
+    cutoffs: tuple[PositiveInt, ...] = ()
+
+    @field_validator("cutoffs")
+    @classmethod
+    def _rising(cls, cutoffs: tuple[int, ...]) -> tuple[int, ...]:
+        if any(after <= before for before, after in itertools.pairwise(cutoffs)):
+            raise ValueError(f"cutoffs rise, but are {cutoffs}; use for example (2000, 10000)")
+        return cutoffs
 
 
 class LanguageBatch(NamedTuple):
@@ -65,12 +76,18 @@ class LanguageNetwork(nn.Module):
     """Scores of the next token; a stack between an embedding and an output layer.
 
     Raises:
-        ConfigError: the stack reads both directions, and so would see what it should predict.
+        ConfigError: the stack reads both directions, and so would see what it should predict; or a class
+            begins where there are no more tokens.
     """
 
     def __init__(self, config: LanguageConfig, tokens: int, stack: StackConfig) -> None:
         super().__init__()
         size = config.embedding_size
+        if config.cutoffs and config.cutoffs[-1] >= tokens:
+            raise ConfigError(
+                f"cutoffs divide the vocabulary, but {config.cutoffs[-1]} is not below its {tokens} tokens; "
+                "leave out what is beyond"
+            )
         self.config = config
         self.embed = TokenEmbedding(tokens, size, dropout=config.embedding_dropout)
         self.input_dropout = VariationalDropout(config.input_dropout)
@@ -82,13 +99,43 @@ class LanguageNetwork(nn.Module):
         self.head = None if config.tied else nn.Parameter(torch.empty(tokens, self.body.output_size))
         if self.head is not None:
             nn.init.normal_(self.head, std=self.body.output_size**-0.5)
+        read = size if config.tied else self.body.output_size
+        self.classes = nn.Linear(read, len(config.cutoffs)) if config.cutoffs else None
+        # among the weights, because a session is opened on them alone
+        self.register_buffer("cutoffs", torch.tensor(config.cutoffs) if config.cutoffs else None)
 
     @override
-    def forward(self, ids: Tensor, state: StackState | None = None) -> tuple[Tensor, Tensor, StackState]:
-        """Read tokens (batch, time) -> logits (batch, time, tokens), outputs of the stack, state."""
+    def forward(
+        self, ids: Tensor, targets: Tensor, state: StackState | None = None
+    ) -> tuple[Tensor, Tensor, StackState]:
+        """How well the next tokens are foreseen, the outputs of the stack, and its state.
+
+        Args:
+            ids: tokens read, (batch, time).
+            targets: the token after each, (batch, time).
+            state: of the stack, from an earlier call; None at a beginning.
+
+        Returns:
+            nats a token, a scalar; (batch, time, output size); the state after the last token.
+        """
+        y, state = self._read(ids, state)
+        nats = mean_nats(self.project(y).flatten(0, 1), self._output(), targets.flatten())
+        return nats, y, state
+
+    def log_chances(self, ids: Tensor, state: StackState | None = None) -> tuple[Tensor, StackState]:
+        """The log probability of each token to come next, (batch, time, tokens), and the state."""
+        y, state = self._read(ids, state)
+        return log_chances(self.project(y), self._output()), state
+
+    def _read(self, ids: Tensor, state: StackState | None) -> tuple[Tensor, StackState]:
         y, state = self.body(self.input_dropout(self.embed(ids)), state)
+        return y, state
+
+    def _output(self) -> Output:
         weight = self.embed.weight if self.head is None else self.head
-        return F.linear(self.project(y), weight, self.bias), y, state
+        if self.classes is None:
+            return Output(weight, self.bias)
+        return Output(weight, self.bias, self.config.cutoffs, self.classes.weight, self.classes.bias)
 
 
 class StreamBatches:
@@ -160,9 +207,9 @@ class LanguageObjective:
         self._scored = math.nan
 
     def loss(self, network: nn.Module, batch: LanguageBatch) -> Tensor:
-        logits, y, state = network(batch.ids, None if batch.first else self.carried.state)
+        nats, y, state = network(batch.ids, batch.targets, None if batch.first else self.carried.state)
         self.carried.state = detached(state)
-        loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())
+        loss: Tensor = nats
         if self._config.activation_penalty:
             loss = loss + self._config.activation_penalty * y.square().mean()
         if self._config.change_penalty:
@@ -183,7 +230,8 @@ class LanguageObjective:
     def constant_output(self, network: nn.Module) -> str | None:
         """Whatever has been read, the next token gets the same chances."""
         ids = torch.from_numpy(self._validation[:256])[None].to(next(network.parameters()).device)
-        chances = network(ids)[0][0].softmax(-1)  # (time, tokens)
+        assert isinstance(network, LanguageNetwork)
+        chances = network.log_chances(ids)[0][0].exp()  # (time, tokens)
         if float((chances.amax(0) - chances.amin(0)).max()) < 1e-5 and len(np.unique(self._validation)) > 1:
             return "the chances of the next token do not depend on what was read"
         return None
@@ -213,6 +261,6 @@ def stream_nats(
             rows[:, begin : begin + steps][:, : width - 1 - begin],
             rows[:, begin + 1 : begin + 1 + steps],
         )
-        logits, _, state = network(ids, state)
-        nats += float(F.cross_entropy(logits.flatten(0, 1).double(), targets.flatten(), reduction="sum"))
+        mean, _, state = network(ids, targets, state)
+        nats += float(mean) * targets.numel()
     return nats, streams * (width - 1)

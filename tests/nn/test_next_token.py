@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lamina.nn import next_token
+from lamina.nn.next_token import Output, log_chances, mean_nats
+
+SIZE, TOKENS = 6, 29
+
+
+def output(cutoffs: tuple[int, ...]) -> Output:
+    torch.manual_seed(0)
+    classes = len(cutoffs)
+    sizes = [(TOKENS, SIZE), (TOKENS,)] + ([(classes, SIZE), (classes,)] if classes else [])
+    made = [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in sizes]
+    return Output(made[0], made[1], cutoffs, *made[2:])
+
+
+def rows(count: int = 40) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    y = torch.randn(count, SIZE, dtype=torch.float64, generator=generator, requires_grad=True)
+    return y, torch.randint(TOKENS, (count,), generator=generator)
+
+
+def gradients(loss: Tensor, y: Tensor, layer: Output) -> list[Tensor]:
+    read = [one for one in (y, *layer) if isinstance(one, Tensor)]
+    return list(torch.autograd.grad(3.0 * loss, read))
+
+
+@pytest.mark.parametrize("chunk", [1, 7 * TOKENS, 1 << 22])
+def test_one_softmax_is_torchs_cross_entropy(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(next_token, "CHUNK_SCORES", chunk)
+    (y, targets), layer = rows(), output(())
+    expected = F.cross_entropy(F.linear(y, layer.weight, layer.bias), targets)
+    found = mean_nats(y, layer, targets)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gradients(found, y, layer), gradients(expected, y, layer))
+    with torch.no_grad():
+        torch.testing.assert_close(mean_nats(y, layer, targets), expected)
+    torch.testing.assert_close(log_chances(y, layer), F.linear(y, layer.weight, layer.bias).log_softmax(-1))
+
+
+@pytest.mark.parametrize("cutoffs", [(10,), (4, 5, 20)])
+def test_likelihood_in_classes_is_that_of_all_chances(cutoffs: tuple[int, ...]) -> None:
+    (y, targets), layer = rows(), output(cutoffs)
+    chances = log_chances(y, layer)
+    torch.testing.assert_close(chances.exp().sum(-1), torch.ones(len(y), dtype=torch.float64))
+    expected = F.nll_loss(chances, targets)
+    found = mean_nats(y, layer, targets)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gradients(found, y, layer), gradients(expected, y, layer))
+
+
+def test_classes_are_those_of_torchs_adaptive_softmax() -> None:
+    cutoffs, (y, targets) = (4, 11), rows()
+    layer = output(cutoffs)
+    assert layer.class_weight is not None
+    assert layer.class_bias is not None
+    theirs = nn.AdaptiveLogSoftmaxWithLoss(
+        SIZE, TOKENS, list(cutoffs), div_value=1.0, head_bias=True
+    ).double()
+    with torch.no_grad():
+        layer.bias[cutoffs[0] :] = 0  # theirs has no biases there
+        theirs.head.weight.copy_(torch.cat((layer.weight[:4], layer.class_weight)))
+        theirs.head.bias.copy_(torch.cat((layer.bias[:4], layer.class_bias)))
+        for tail, (begin, end) in zip(theirs.tail, layer.ranges()[1:], strict=True):
+            tail[0].weight.copy_(torch.eye(SIZE))  # type: ignore[index]  # torch's annotations
+            tail[1].weight.copy_(layer.weight[begin:end])  # type: ignore[index]  # torch's annotations
+    torch.testing.assert_close(log_chances(y, layer), theirs.log_prob(y))
+    torch.testing.assert_close(mean_nats(y, layer, targets), theirs(y, targets).loss)
+
+
+def test_a_class_without_a_target_has_no_gradient() -> None:
+    (y, _), layer = rows(3), output((10, 20))
+    loss = mean_nats(y, layer, torch.tensor([1, 12, 3]))
+    weight = gradients(loss, y, layer)[1]
+    assert torch.equal(weight[20:], torch.zeros_like(weight[20:]))
+    assert bool((weight[:20].abs().sum(1) > 0).all())
+
+
+def test_rows_of_the_numbers_of_autocast_are_read() -> None:
+    (y, targets), layer = rows(), output((10,))
+    assert layer.class_weight is not None
+    assert layer.class_bias is not None
+    classes = layer.class_weight.float(), layer.class_bias.float()
+    single = Output(layer.weight.float(), layer.bias.float(), layer.cutoffs, *classes)
+    found = mean_nats(y.bfloat16(), single, targets)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, mean_nats(y.bfloat16().float(), single, targets))
