@@ -75,7 +75,7 @@ def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.A
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, foreach=True)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
 def build_schedule(
