@@ -2,10 +2,16 @@ from __future__ import annotations
 
 import io
 
+import pytest
+import torch
 from rich.console import Console
 
+from lamina.tasks.language import LanguageBatch
+from lamina.tasks.tag import TagBatch
+from lamina.tasks.text import TextBatch
+from lamina.tasks.translate import PairBatch
 from lamina.training.history import History
-from lamina.training.loop import Run
+from lamina.training.loop import OfTokens, Run
 from lamina.training.progress import ProgressBar
 
 
@@ -23,3 +29,32 @@ def test_the_bar_shows_steps_throughput_score_and_time_left() -> None:
     assert "examples/s" in shown
     rate = float(shown.rpartition(" examples/s")[0].split()[-1].replace(",", ""))
     assert 70 <= rate <= 80  # 10 steps of 16 in 2 s
+
+
+def test_of_texts_it_shows_the_tokens_of_this_sitting() -> None:
+    out = io.StringIO()
+    bar = ProgressBar(max_steps=40, batch_size=16, console=Console(file=out, width=120, force_terminal=True))
+    with bar:
+        run = Run(step=10, seconds_before=1000.0, tokens=6000)
+        run.started -= 2.0
+        bar.on_step(run)
+    shown = out.getvalue()
+    assert "examples/s" not in shown
+    rate = float(shown.rpartition(" tokens/s")[0].split()[-1].replace(",", ""))
+    assert 2800 <= rate <= 3000  # 6,000 in 2 s; a resumed run does not count its earlier seconds
+
+
+GRID, LENGTHS = torch.zeros(2, 5, dtype=torch.int64), torch.tensor([5, 2])
+BATCHES = {
+    "language": (LanguageBatch(GRID, GRID, first=True), 10),
+    "text": (TextBatch(GRID, LENGTHS, torch.zeros(2), torch.zeros(2, 3)), 7),
+    "tag": (TagBatch(GRID, GRID, GRID, LENGTHS, LENGTHS, GRID), 7),
+    "pair": (PairBatch(GRID, LENGTHS, GRID, GRID, torch.tensor([3, 4])), 14),
+}
+
+
+@pytest.mark.parametrize("kind", BATCHES)
+def test_batches_of_texts_know_their_tokens(kind: str) -> None:
+    batch, tokens = BATCHES[kind]
+    assert isinstance(batch, OfTokens)
+    assert batch.tokens == tokens

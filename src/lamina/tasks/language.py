@@ -71,6 +71,11 @@ class LanguageBatch(NamedTuple):
     targets: Tensor
     first: bool
 
+    @property
+    def tokens(self) -> int:
+        """Tokens read."""
+        return self.ids.numel()
+
 
 class LanguageNetwork(nn.Module):
     """Scores of the next token; a stack between an embedding and an output layer.

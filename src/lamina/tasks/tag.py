@@ -70,6 +70,11 @@ class TagBatch(NamedTuple):
     lengths: Tensor
     tags: Tensor
 
+    @property
+    def tokens(self) -> int:
+        """Words read, padding not counted."""
+        return int(self.lengths.sum())
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedSentences:

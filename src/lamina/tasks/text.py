@@ -62,6 +62,11 @@ class TextBatch(NamedTuple):
     labels: Tensor
     prior: Tensor
 
+    @property
+    def tokens(self) -> int:
+        """Tokens read, padding not counted."""
+        return int(self.lengths.sum())
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedTexts:

@@ -111,6 +111,11 @@ class PairBatch(NamedTuple):
     target: Tensor
     target_lengths: Tensor
 
+    @property
+    def tokens(self) -> int:
+        """Tokens of both languages, padding not counted."""
+        return int(self.source_lengths.sum() + self.target_lengths.sum())
+
 
 class TranslateNetwork(nn.Module):
     """An encoder, a decoder that looks back at its outputs, and one table of token vectors for all.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +57,15 @@ class Carried(Protocol):
         """Go on from there."""
 
 
+@runtime_checkable
+class OfTokens(Protocol):
+    """A batch of text, which knows how much it holds."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read."""
+
+
 @dataclass
 class Run:
     """The state of a run, which callbacks see and a checkpoint keeps."""
@@ -67,6 +76,7 @@ class Run:
     stale: int = 0  # validations since the last best
     started: float = field(default_factory=time.monotonic)
     seconds_before: float = 0.0  # of earlier sittings of a resumed run
+    tokens: int = 0  # read in this sitting, where batches are texts
     history: History = field(default_factory=History)
 
     @property
@@ -159,7 +169,9 @@ def fit(
     model.train()
     batch_of = _endless(batches, run.step)
     while not run.ended(config):
-        loss = objective.loss(model, fabric.to_device(next(batch_of)))
+        batch = next(batch_of)
+        run.tokens += batch.tokens if isinstance(batch, OfTokens) else 0
+        loss = objective.loss(model, fabric.to_device(batch))
         value = float(loss.detach())
         if not math.isfinite(value):
             run.collapse(f"the loss became {value} at step {run.step + 1}")

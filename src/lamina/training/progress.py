@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 class ProgressBar(Callback):
-    """Shows steps done, examples a second, the latest validation score and the time left.
+    """Shows steps done, the latest validation score, the time left, and examples a second.
+
+    Of texts it shows tokens a second; padding is not counted.
 
     Use as a context manager around ``fit``; ``console`` is where it appears, standard output unless given.
     """
@@ -43,8 +45,11 @@ class ProgressBar(Callback):
         self._progress.stop()
 
     def on_step(self, run: Run) -> None:
-        rate = run.step * self._batch_size / max(run.seconds, 1e-6)
-        self._progress.update(self._bar, completed=run.step, rate=f"{rate:,.0f} examples/s")
+        if run.tokens:
+            rate = f"{run.tokens / max(run.seconds - run.seconds_before, 1e-6):,.0f} tokens/s"
+        else:
+            rate = f"{run.step * self._batch_size / max(run.seconds, 1e-6):,.0f} examples/s"
+        self._progress.update(self._bar, completed=run.step, rate=rate)
 
     def on_validation(self, run: Run) -> None:
         if run.history.validation:
