@@ -19,16 +19,31 @@ def read_text(path: Path) -> str:
         DataError: the file is not there, or is not UTF-8; with the line of the first bad byte.
     """
     if not path.is_file():
-        raise DataError(f"a text is read from a file, and there is no file '{path}'. Check the path.")
+        raise missing(path)
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"a text is in UTF-8, but line {line} of '{path}' has the byte 0x{content[error.start]:02x}. "
-            f"Convert it, for example: iconv -f latin1 -t utf-8 {path.name}"
-        ) from error
+        raise not_utf8(path, line, content[error.start]) from error
+
+
+def missing(path: Path) -> DataError:
+    """There is no file of text."""
+    return DataError(f"a text is read from a file, and there is no file '{path}'. Check the path.")
+
+
+def not_utf8(path: Path, line: int, byte: int) -> DataError:
+    """A file of text has a byte that is not UTF-8, in this line."""
+    return DataError(
+        f"a text is in UTF-8, but line {line} of '{path}' has the byte 0x{byte:02x}. "
+        f"Convert it, for example: iconv -f latin1 -t utf-8 {path.name}"
+    )
+
+
+def empty() -> DataError:
+    """A text has no word."""
+    return DataError("a text has at least one word, but this one is empty. Check the source.")
 
 
 def as_text(text: Text) -> str:
@@ -49,5 +64,5 @@ def as_text(text: Text) -> str:
     else:
         found = "".join(f"{one}\n" for one in text)
     if not found.strip():
-        raise DataError("a text has at least one word, but this one is empty. Check the source.")
+        raise empty()
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,8 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
-from lamina.data.text import Text, as_text
+from lamina.data.lazy_text import TextPart, Tokens
+from lamina.data.text import Text
 from lamina.data.vocabulary import Unit, Vocabulary
 from lamina.errors import ConfigError, DataError
 from lamina.estimators.configs import (
@@ -32,7 +32,6 @@ from lamina.tasks.language import (
     LanguageNetwork,
     LanguageObjective,
     StreamBatches,
-    Tokens,
     stream_nats,
 )
 from lamina.tasks.sampling import Sampling
@@ -124,7 +123,8 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         """Train on a text.
 
         Args:
-            text: the text itself, the ``Path`` of a UTF-8 file, or several texts, one after the other.
+            text: the text itself, the ``Path`` of a UTF-8 file, or several texts, one after the other. A file
+                may be longer than memory: it is read in blocks, and its tokens lie on disk.
             validation: text to choose the best weights by; None holds out the end of ``text``.
             callbacks: observers of the training run.
             checkpoint: a file that an interrupted run goes on from.
@@ -134,18 +134,18 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         """
         training, held_out = self._parts(text, validation)
         self.vocabulary_ = Vocabulary.fit(
-            [training], unit=self.unit, size=self.vocabulary_size, least_count=self.least_count
+            training, unit=self.unit, size=self.vocabulary_size, least_count=self.least_count
         )
-        self.data_hash_ = hashlib.sha256(training.encode()).hexdigest()
+        self.data_hash_ = training.digest()
         settings = self.training or DEFAULT_TRAINING
         batches = StreamBatches(
-            self.vocabulary_.encode(training),
+            training.tokens(self.vocabulary_),
             streams=settings.batch_size,
             steps=self.window_steps,
             seed=self.seed,
         )
         objective = LanguageObjective(
-            self._form(), self.vocabulary_.encode(held_out), streams=settings.batch_size
+            self._form(), held_out.tokens(self.vocabulary_), streams=settings.batch_size
         )
         from lamina.training.loop import fit  # the trainer is not needed to predict
 
@@ -164,25 +164,26 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             )
         return self
 
-    def _parts(self, text: Text, validation: Text | None) -> tuple[str, str]:
+    def _parts(self, text: Text, validation: Text | None) -> tuple[TextPart, TextPart]:
         """Training text and the text to choose weights by."""
-        whole = as_text(text)
+        whole = TextPart.of(text)
         if validation is not None:
-            return whole, as_text(validation)
+            return whole, TextPart.of(validation)
         if not 0 < self.validation_fraction < 1:
             raise ConfigError(
                 f"validation_fraction is between 0 and 1 but is {self.validation_fraction}; "
                 "use for example 0.1"
             )
-        cut = round(len(whole) * (1 - self.validation_fraction))
+        length = whole.length()
+        cut = round(length * (1 - self.validation_fraction))
         if self.unit != "character":  # a word is not cut in two
-            cut = max(whole.rfind("\n", 0, cut), whole.rfind(" ", 0, cut)) + 1
-        if len(whole) - cut < 2 or not cut:
+            cut = whole.word_end(cut)
+        if length - cut < 2 or not cut:
             raise DataError(
-                f"the end of a text is held out, but {len(whole)} characters are too few for it. "
+                f"the end of a text is held out, but {length} characters are too few for it. "
                 "Give a longer text."
             )
-        return whole[:cut], whole[cut:]
+        return TextPart(whole.source, 0, cut), TextPart(whole.source, cut)
 
     def _form(self) -> LanguageConfig:
         return self.form or DEFAULT_FORM
@@ -197,8 +198,8 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             DataError: the text has fewer than two tokens.
         """
         self._check_fitted()
-        whole = as_text(text)
-        tokens = self.vocabulary_.encode(whole)
+        whole = TextPart.of(text)
+        tokens = whole.tokens(self.vocabulary_)
         if len(tokens) < 2:
             raise DataError("the first token of a text is not predicted, and this one has no second.")
         nats, predicted = stream_nats(self.network_, tokens)
@@ -206,7 +207,7 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         return LanguageScores(
             nats_per_token=mean,
             perplexity=math.exp(mean),
-            bits_per_character=nats / math.log(2) / len(whole),
+            bits_per_character=nats / math.log(2) / whole.length(),
             tokens=predicted,
             unknown=int((tokens == self.vocabulary_.unknown).sum()),
         )

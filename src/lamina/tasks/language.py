@@ -9,19 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor, nn
 from typing_extensions import override
 
 from lamina._config import Config
+from lamina.data.lazy_text import Tokens
 from lamina.errors import ConfigError, DataError
 from lamina.nn.embedding import TokenEmbedding
 from lamina.nn.next_token import Output, log_chances, mean_nats
 from lamina.nn.regularize import VariationalDropout
 from lamina.nn.stack import Stack, StackConfig, StackState
 
-Tokens = NDArray[np.int64]
 FEWEST_STEPS = 2
 
 
@@ -183,7 +182,7 @@ class StreamBatches:
         begins = offset + width * np.arange(self._streams)[:, None]  # (streams, 1)
         for window in range(start, self._windows):
             places = begins + window * self._steps + np.arange(self._steps + 1)
-            rows = torch.from_numpy(self._tokens[places])  # (streams, steps + 1)
+            rows = torch.from_numpy(self._tokens[places].astype(np.int64))  # (streams, steps + 1)
             yield LanguageBatch(rows[:, :-1], rows[:, 1:], first=window == 0)
 
 
@@ -234,10 +233,15 @@ class LanguageObjective:
     @torch.no_grad()
     def constant_output(self, network: nn.Module) -> str | None:
         """Whatever has been read, the next token gets the same chances."""
-        ids = torch.from_numpy(self._validation[:256])[None].to(next(network.parameters()).device)
+        ids = torch.from_numpy(self._validation[:256].astype(np.int64))[None].to(
+            next(network.parameters()).device
+        )
         assert isinstance(network, LanguageNetwork)
         chances = network.log_chances(ids)[0][0].exp()  # (time, tokens)
-        if float((chances.amax(0) - chances.amin(0)).max()) < 1e-5 and len(np.unique(self._validation)) > 1:
+        if (
+            float((chances.amax(0) - chances.amin(0)).max()) < 1e-5
+            and self._validation.min() < self._validation.max()
+        ):
             return "the chances of the next token do not depend on what was read"
         return None
 
@@ -258,14 +262,12 @@ def stream_nats(
     """
     device = next(network.parameters()).device
     width = len(tokens) // streams
-    rows = torch.from_numpy(tokens[: streams * width].reshape(streams, width)).to(device)
+    rows = tokens[: streams * width].reshape(streams, width)
     state: StackState | None = None
     nats = 0.0
     for begin in range(0, width - 1, steps):
-        ids, targets = (
-            rows[:, begin : begin + steps][:, : width - 1 - begin],
-            rows[:, begin + 1 : begin + 1 + steps],
-        )
+        window = torch.from_numpy(rows[:, begin : begin + steps + 1].astype(np.int64)).to(device)
+        ids, targets = window[:, :-1], window[:, 1:]
         mean, _, state = network(ids, targets, state)
         nats += float(mean) * targets.numel()
     return nats, streams * (width - 1)
