@@ -22,6 +22,8 @@ struct Backward {
   // As many columns of a chunk as the second-level cache holds while all panels pass over them.
   static constexpr Size kColumns = 16 * MaxRows;
 
+  using Apply = void (*)(const BackwardStep<S>&);
+
   struct Scratch {
     T *dh, *dc, *c0, *through_r, *keep_h, *keep_c, *temporary, *zeros, *d_chunk, *dx;
     Number* d_numbers;             // d_chunk as products take it
@@ -73,20 +75,7 @@ struct Backward {
   }
 
   static void run(const Share<S>& share) {
-    using Step = BackwardStep<S>;
-    switch (share.problem->cell) {
-      case Cell::tanh: return run_as(share, [](const Step& s) { G::template simple<false>(s); });
-      case Cell::relu: return run_as(share, [](const Step& s) { G::template simple<true>(s); });
-      case Cell::lstm: return run_as(share, [](const Step& s) { G::lstm(s); });
-      case Cell::gru: return run_as(share, [](const Step& s) { G::gru(s); });
-      case Cell::layer_norm_lstm: return run_as(share, [](const Step& s) { N::lstm(s); });
-      case Cell::layer_norm_gru: return run_as(share, [](const Step& s) { N::gru(s); });
-    }
-  }
-
- private:
-  template <class Apply>
-  static void run_as(const Share<S>& share, Apply apply) {
+    const Apply apply = cell_of<BackwardStep<S>, G, N>(share.problem->cell);
     const View v(share);
     const Block& block = v.block;
     Arena<T> arena(share.scratch);
@@ -116,8 +105,8 @@ struct Backward {
     }
   }
 
+ private:
   // `before_step` rows of the chunk lie before step s.
-  template <class Apply>
   static void take_step(const View& v, const Scratch& scratch, const T* saved, Size s, Size before_step,
                         Apply apply) {
     const Size d_width = v.shape.blocks * v.hidden.padded;

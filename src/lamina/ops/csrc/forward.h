@@ -19,6 +19,8 @@ struct Forward {
   using G = Gates<S, Dot::bytes>;
   using N = NormalisedGates<S, Dot::bytes>;
 
+  using Apply = void (*)(const ForwardStep<S>&);
+
   struct Scratch {
     T *h[2], *c, *keep_h, *keep_c, *temporary, *chunk, *zeros;
     Number* multiplied[2];  // h as the recurrent product takes it
@@ -56,20 +58,7 @@ struct Forward {
   }
 
   static void run(const Share<S>& share) {
-    using Step = ForwardStep<S>;
-    switch (share.problem->cell) {
-      case Cell::tanh: return run_as(share, [](const Step& s) { G::template simple<false>(s); });
-      case Cell::relu: return run_as(share, [](const Step& s) { G::template simple<true>(s); });
-      case Cell::lstm: return run_as(share, [](const Step& s) { G::lstm(s); });
-      case Cell::gru: return run_as(share, [](const Step& s) { G::gru(s); });
-      case Cell::layer_norm_lstm: return run_as(share, [](const Step& s) { N::lstm(s); });
-      case Cell::layer_norm_gru: return run_as(share, [](const Step& s) { N::gru(s); });
-    }
-  }
-
- private:
-  template <class Apply>
-  static void run_as(const Share<S>& share, Apply apply) {
+    const Apply apply = cell_of<ForwardStep<S>, G, N>(share.problem->cell);
     const View v(share);
     const Block& block = v.block;
     Arena<T> arena(share.scratch);
@@ -95,7 +84,7 @@ struct Forward {
     }
   }
 
-  template <class Apply>
+ private:
   static void take_step(const View& v, const Scratch& scratch, T* saved, Size s, T* rows, Apply apply) {
     ForwardStep<S> step = v.template start_step<ForwardStep<S>>(scratch.temporary);
     for (Size j = 0; j < active(v.block, s); ++j) {
