@@ -113,3 +113,16 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
 def test_clone_follows_scikit_learn() -> None:
     model = quick(seed=4)
     assert clone(model).get_params() == model.get_params()
+
+
+def test_an_adaptive_softmax_learns_as_one_softmax_does_and_is_saved(tmp_path: Path) -> None:
+    scores = {}
+    for cutoffs in ((), (3, 5)):
+        model = quick(unit="word", window_steps=8, form=LanguageConfig(embedding_size=16, cutoffs=cutoffs))
+        model.fit(TEXT).save(tmp_path / "model")
+        scores[cutoffs] = model.evaluate(TEXT).nats_per_token
+        loaded = load(tmp_path / "model")
+        assert isinstance(loaded, LanguageModel)
+        assert loaded.evaluate(TEXT).nats_per_token == scores[cutoffs]
+        assert loaded.generate(5, prompt="one two three four\n", temperature=0.1) == "one two three four\n"
+    assert max(scores.values()) < 0.1
