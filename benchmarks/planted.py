@@ -62,7 +62,7 @@ class Task:
     depths: tuple[int, ...] = (1, 2)
     steps: int = 150
     sequences: int = 300
-    trials: int = 2
+    trials: int = 5
 
 
 def one_hot(symbols: NDArray[np.int64], kinds: int) -> NDArray[np.float32]:
@@ -119,7 +119,7 @@ TASKS = {
         steps=200,
         sequences=1000,
     ),
-    "collapse": Task(markov, "depth", "a plain stack too deep for its steps", depths=(1, 8), steps=100),
+    "collapse": Task(markov, "depth", "a plain stack too deep for its steps", depths=(1, 20), steps=100),
     "query after": Task(lambda n, g: query(n, g, ahead=False), "direction", "future needed", steps=250),
     "query before": Task(lambda n, g: query(n, g, ahead=True), "direction", "future not needed", steps=250),
     "latch": Task(latch, "trivial", "carried memory beats what sees windows or summaries", steps=200),
