@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -51,6 +52,16 @@ def test_the_rare_and_the_unseen_are_unknown() -> None:
     assert len(words) == 4  # the, sat and the two special ones
     assert words.encode("the cat").tolist() == [words.encode("the")[0], words.unknown]
     assert len(Vocabulary.fit([TEXT], unit="word", size=3)) == 3
+
+
+@pytest.mark.parametrize("unit", get_args(Unit))
+def test_a_text_that_holds_the_reserved_tokens_stays_inside_the_vocabulary(unit: Unit) -> None:
+    text = "the <unk> sat <eos> on the <unk>\n<unk> cat <unk>\n" * 3
+    words = Vocabulary.fit([text], unit=unit)
+    numbers = words.encode(text)
+    assert numbers.max() < len(words)
+    assert (numbers == words.unknown).sum() == 12
+    assert len({words.token(number) for number in range(len(words))}) == len(words)
 
 
 def test_case_is_kept_unless_it_is_not_wanted() -> None:

@@ -29,7 +29,8 @@ class Vocabulary:
     encoding over bytes, which knows every text. In words, a line ends with ``<eos>`` and spaces are not kept;
     characters and subwords keep every character, line ends included.
 
-    A token that training text lacked is ``<unk>``.
+    A token that training text lacked is ``<unk>``. Where a text itself holds ``<unk>`` or ``<eos>``, as texts
+    do whose rare words were taken out, they are these tokens.
 
     >>> words = Vocabulary.fit(["the cat\nthe dog\n"], unit="word")
     >>> words.decode(words.encode("the bird\n"))
@@ -75,7 +76,7 @@ class Vocabulary:
             tokenizer.normalizer = normalizers.Lowercase()
         if unit == "subword":
             tokenizer.decoder = decoders.ByteLevel()
-        pieces = (piece for text in texts for piece in _pieces(text, unit))
+        pieces = (_without_reserved(piece) for text in texts for piece in _pieces(text, unit))
         tokenizer.train_from_iterator(pieces, _trainer(unit, size, least_count))
         return cls(tokenizer, unit)
 
@@ -158,6 +159,12 @@ def _splitter(unit: Unit) -> Any:
     if unit == "spaced":
         return pre_tokenizers.WhitespaceSplit()
     return pre_tokenizers.ByteLevel(add_prefix_space=False)
+
+
+def _without_reserved(piece: str) -> str:
+    """Training text in which ``<unk>`` and ``<eos>`` stand written; a trainer that counted them as words
+    would number each a second time, above the size of the vocabulary."""
+    return piece.replace(UNKNOWN, " ").replace(END, " ")
 
 
 def _trainer(unit: Unit, size: int | None, least_count: int) -> Any:
