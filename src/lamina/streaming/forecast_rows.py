@@ -106,6 +106,10 @@ class SeriesRowForm:
         return tuple(column.name for column in (*self.past, *self.future, *self.fixed))
 
     @cached_property
+    def _moving(self) -> tuple[CovariateForm, ...]:
+        return (*self.past, *self.future)
+
+    @cached_property
     def _all(self) -> frozenset[str]:
         return frozenset(self.names)
 
@@ -134,17 +138,21 @@ class SeriesRowForm:
                 "Give it as null where it is missing."
             )
         values = [as_number(self.target, row[self.target])]
-        for column in (*self.past, *self.future):
+        for column in self._moving:
             values += column.encode(row[column.name])
+        if any(map(math.isnan, values)):
+            self._check_missing(values)
+        fixed = [number for column in self.fixed for number in column.encode(row[column.name])]
+        time = None if row.get(self.time) is None else self.as_time(row[self.time])
+        return SeriesRow(values[0], _numbers(values[1:]), _numbers(fixed), time)
+
+    def _check_missing(self, values: Sequence[float]) -> None:
         for place, (value, may_miss) in enumerate(zip(values, self.may_miss, strict=True)):
             if math.isnan(value) and not may_miss:
                 raise DataError(
                     f"'{self._name_of(place)}' is missing in this row, and was never missing when the model "
                     "was fitted. Fill it, or fit on data that has gaps too."
                 )
-        fixed = [number for column in self.fixed for number in column.encode(row[column.name])]
-        time = None if row.get(self.time) is None else self.as_time(row[self.time])
-        return SeriesRow(values[0], _numbers(values[1:]), _numbers(fixed), time)
 
     def made_up(self, time: int) -> dict[str, object]:
         """A row of this form at a time: ones, and the first category of each column that has any."""
@@ -184,7 +192,7 @@ class SeriesRowForm:
 
     def _name_of(self, place: int) -> str:
         names = [self.target]
-        for column in (*self.past, *self.future):
+        for column in self._moving:
             names += [column.name] * column.size
         return names[place]
 
@@ -203,6 +211,8 @@ def as_number(name: str, value: object) -> float:
     Raises:
         DataError: text, or infinite.
     """
+    if type(value) is float and not math.isinf(value):  # nearly every value; a step takes microseconds
+        return value
     if value is None:
         return math.nan
     if isinstance(value, bool | np.bool_ | int | float | np.number):
