@@ -23,7 +23,7 @@ ROWS = (  # lowest first; names on one row may not import one another
     {"study", "export"},
     {"report", "serve"},
     {"api"},
-    {"terminal"},
+    {"terminal", "options"},
     {"cli"},
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}

@@ -272,6 +272,56 @@ def test_a_config_that_is_not_there_is_refused(lamina: Shell, traffic: Path) -> 
     assert "no.toml cannot be read" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("book.txt", "--horizon", 24), "book.txt trains a LanguageModel, so that --horizon 24 would have"),
+        (("book.txt", "--attention"), "so that --attention would have no effect"),
+        (("ud.conllu", "--past", ""), "ud.conllu trains a SequenceTagger, so that --past '' would have no"),
+        (
+            ("x.ts", "--id", "key", "--gaps", "error"),
+            "so that --id key and --gaps error would have no effect",
+        ),
+        (
+            ("r.csv", "--text", "a", "--label", "b", "--time", "c"),
+            "trains a TextClassifier, so that --time c",
+        ),
+        (("t.csv", "--config", "c.toml", "--hidden", 64), "c.toml holds [stack], so that --hidden 64 would"),
+        (("t.csv", "--config", "c.toml", "--max-steps", 9), "c.toml holds [training], so that --max-steps 9"),
+    ],
+)
+def test_train_refuses_what_would_do_nothing(
+    lamina: Shell, tmp_path: Path, words: Sequence[object], message: str
+) -> None:
+    (tmp_path / "c.toml").write_text("[stack]\ncell = 'gru'\n[training]\nmax_steps = 3\n")
+    said = lamina.refuses("train", *words, "--out", "out")
+    assert message in said
+    assert "Leave it out." in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_config_leaves_the_other_options_their_effect(lamina: Shell, traffic: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[training]\nmax_steps = 3\n")
+    options = ("--target", "cars", "--time", "when", "--horizon", 6, "--config", "c.toml")
+    assert lamina("train", traffic, *options, "--hidden", 4, "--layers", 2, "--out", "model") == 0
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["parameters"]["stack"]["hidden_sizes"] == [4, 4]
+    assert config["parameters"]["training"]["max_steps"] == 3
+
+
+def test_every_kind_of_model_has_its_options(lamina: Shell) -> None:
+    import typer
+
+    from lamina.estimators.load import ESTIMATORS
+    from lamina.options import PREDICT_OPTIONS, TRAIN_OPTIONS
+
+    assert PREDICT_OPTIONS.keys() == ESTIMATORS.keys()
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]  # a group has commands
+    for command, kinds in (("train", TRAIN_OPTIONS), ("predict", PREDICT_OPTIONS)):
+        names = {parameter.name for parameter in commands[command].params}
+        assert {name for own in kinds.values() for name in own} <= names
+
+
 class TestModel:
     @pytest.fixture
     def model(self, lamina: Shell, traffic: Path, tmp_path: Path) -> Path:
@@ -467,6 +517,30 @@ class TestTexts:
         assert "validation nats a token" in lamina.out
         assert lamina("predict", "speaker", "--tokens", 12, "--out", "said.txt") == 0
         assert len((tmp_path / "said.txt").read_text(encoding="utf-8")) == 12
+
+    def test_predict_refuses_what_would_do_nothing(
+        self, lamina: Shell, reviews: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "book.txt").write_text("abcd" * 2000, encoding="utf-8")
+        small = ("--max-steps", 2, "--hidden", 4, "--threads", 1)
+        assert lamina("train", reviews, "--text", "review", "--label", "stars", *small, "--out", "judge") == 0
+        assert lamina("train", "book.txt", *small, "--out", "speaker") == 0
+        said = lamina.refuses(
+            "predict", "judge", reviews, "--text", "review", "--horizon", 3, "--tokens", 200
+        )
+        assert (
+            "judge holds a TextClassifier, so that --horizon 3 and --tokens 200 would have no effect" in said
+        )
+        assert "Leave it out. The options of a TextClassifier: --json, --text." in said
+        said = lamina.refuses("predict", "speaker", "--level", "80", "--text", "text")
+        assert "speaker holds a LanguageModel, so that --level 80 and --text text would have no" in said
+        (tmp_path / "new.txt").write_text("day and night", encoding="utf-8")
+        assert "each line of new.txt is a text, so that --text review" in lamina.refuses(
+            "predict", "judge", "new.txt", "--text", "review"
+        )
+        said = lamina.refuses("predict", "speaker", "--json", "--out", "said.txt")
+        assert "--out writes a file and prints nothing, so that --json would have no effect" in said
+        assert not (tmp_path / "said.txt").exists()
 
     def test_what_belongs_together_is_told(self, lamina: Shell, reviews: Path, traffic: Path) -> None:
         assert "name both columns" in lamina.refuses("study", reviews, "--text", "review")

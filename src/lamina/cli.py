@@ -180,8 +180,25 @@ def study(
         raise typer.Exit(130)
 
 
+# The options whose place each table of a --config takes.
+_CONFIG_PARTS = {"stack": ("cell", "layers", "hidden", "direction"), "training": ("max_steps",)}
+
+
+def _trained_kind(data: str, text: str | None, label: str | None) -> str:
+    """The kind of model that a file with these columns trains."""
+    from lamina.data.ts_files import LABELLED_SUFFIXES
+    from lamina.estimators.text_files import TAGGED, trains_text
+
+    if not trains_text(data, text, label):
+        return "SequenceClassifier" if data.endswith(LABELLED_SUFFIXES) else "Forecaster"
+    if text is not None or label is not None:
+        return "TextClassifier"
+    return "SequenceTagger" if data.endswith(TAGGED) else "LanguageModel"
+
+
 @app.command()
 def train(
+    context: typer.Context,
     data: Annotated[
         str,
         typer.Argument(
@@ -216,7 +233,10 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all cores.")] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="TOML with [stack] and [training]; takes the place of the options above."),
+        typer.Option(
+            help="TOML with [stack], which takes the place of --cell, --layers, --hidden and --direction, "
+            "and [training], of --max-steps."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -226,18 +246,24 @@ def train(
     """
     from contextlib import nullcontext
 
-    from lamina.data.ts_files import LABELLED_SUFFIXES, read_labelled
+    from lamina.data.ts_files import read_labelled
     from lamina.estimators.classifier import SequenceClassifier
     from lamina.estimators.forecaster import Forecaster
     from lamina.estimators.saving import finite, require_free
-    from lamina.estimators.text_files import TextModel, fit_text_file, trains_text
+    from lamina.estimators.text_files import TextModel, fit_text_file
     from lamina.nn.stack import StackConfig
+    from lamina.options import TRAIN_OPTIONS, refuse_for_kind, refuse_typed
     from lamina.training.optim import TrainingConfig
     from lamina.training.progress import ProgressBar
 
+    kind = _trained_kind(data, text, label)
+    refuse_for_kind(context, TRAIN_OPTIONS, kind, why=f"{data} trains a {kind}")
     _set_threads(threads)
     require_free(out)
     settings = _read_config(config)
+    for part, names in _CONFIG_PARTS.items():
+        if part in settings:
+            refuse_typed(context, names, why=f"{config} holds [{part}]")
     stack = (
         StackConfig.parse(settings["stack"])
         if "stack" in settings
@@ -252,7 +278,7 @@ def train(
     bar = ProgressBar(training.max_steps, training.batch_size)
     with nullcontext() if as_json else bar:
         model: Forecaster | SequenceClassifier | TextModel
-        if trains_text(data, text, label):
+        if kind in ("TextClassifier", "SequenceTagger", "LanguageModel"):
             model = fit_text_file(
                 data,
                 text=text,
@@ -263,7 +289,7 @@ def train(
                 seed=seed,
                 callbacks=() if as_json else (bar,),
             )
-        elif data.endswith(LABELLED_SUFFIXES):
+        elif kind == "SequenceClassifier":
             sequences = read_labelled(data)
             model = SequenceClassifier(stack=stack, attention=attention, training=training, seed=seed)
             model.fit(
@@ -307,6 +333,7 @@ def train(
 
 @app.command()
 def predict(
+    context: typer.Context,
     model: Annotated[Path, typer.Argument(help="Folder that train or study saved.")],
     data: Annotated[
         str | None,
@@ -344,6 +371,7 @@ def predict(
     from lamina.estimators.text_files import answers, play, speak
 
     fitted = load(model)
+    _refuse_of_predict(context, type(fitted).__name__)
     if isinstance(fitted, LanguageModel):
         said = speak(fitted, data, tokens=tokens, seed=seed)
         if out is not None:
@@ -375,6 +403,19 @@ def predict(
         typer.echo(json.dumps(frame.to_dicts(), default=str))
     else:
         typer.echo(frame.write_csv(), nl=False)
+
+
+def _refuse_of_predict(context: typer.Context, kind: str) -> None:
+    """Refuse typed options of predict that would do nothing for this kind of model, data and output."""
+    from lamina.data.text_columns import TABLES
+    from lamina.options import PREDICT_OPTIONS, refuse_for_kind, refuse_typed
+
+    given = context.params
+    refuse_for_kind(context, PREDICT_OPTIONS, kind, why=f"{given['model']} holds a {kind}")
+    if given["out"] is not None:
+        refuse_typed(context, ("as_json",), why="--out writes a file and prints nothing")
+    if given["data"] is not None and Path(given["data"]).suffix not in TABLES:
+        refuse_typed(context, ("text",), why=f"each line of {given['data']} is a text")
 
 
 @app.command()
