@@ -518,6 +518,34 @@ class TestTexts:
         assert lamina("predict", "speaker", "--tokens", 12, "--out", "said.txt") == 0
         assert len((tmp_path / "said.txt").read_text(encoding="utf-8")) == 12
 
+    def test_a_translator_translates_tables_and_lines(self, lamina: Shell, tmp_path: Path) -> None:
+        from lamina.estimators.translator import Translator
+        from lamina.nn.stack import StackConfig
+        from lamina.tasks.translate import TranslateConfig
+        from lamina.training.optim import TrainingConfig
+
+        words = {"one": "eins", "two": "zwei", "three": "drei", "four": "vier"}
+        pairs = [(f"{a} {b}", f"{words[b]} {words[a]}") for a in words for b in words] * 4
+        model = Translator(
+            stack=StackConfig(hidden_sizes=(32,), directions=("both",)),
+            form=TranslateConfig(embedding_size=32, input_dropout=0, output_dropout=0),
+            training=TrainingConfig(max_steps=120, batch_size=16, learning_rate=0.01),
+        ).fit(*zip(*pairs, strict=True))
+        model.save(tmp_path / "model")
+        (tmp_path / "new.txt").write_text("four two\none three\n", encoding="utf-8")
+        assert lamina("predict", "model", "new.txt") == 0
+        assert lamina.out == "text,translation\nfour two,zwei vier\none three,drei eins\n"
+        (tmp_path / "new.csv").write_text("n,english\n1,two one\n", encoding="utf-8")
+        assert lamina("predict", "model", "new.csv", "--text", "english", "--json") == 0
+        assert json.loads(lamina.out) == [{"text": "two one", "translation": "eins zwei"}]
+        assert lamina("predict", "model", "new.csv", "--text", "english", "--out", "said.parquet") == 0
+        assert pl.read_parquet(tmp_path / "said.parquet")["translation"].to_list() == ["eins zwei"]
+        assert "no 'text'; " in lamina.refuses("predict", "model", "new.csv")
+        assert "a Translator needs a file to read" in lamina.refuses("predict", "model")
+        assert "so that --tokens 9 would have no" in lamina.refuses(
+            "predict", "model", "new.txt", "--tokens", 9
+        )
+
     def test_predict_refuses_what_would_do_nothing(
         self, lamina: Shell, reviews: Path, tmp_path: Path
     ) -> None:
