@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from lamina.api import study
 from lamina.report.drawing import specification
 from lamina.study.verdict import (
     Baseline,
@@ -170,6 +172,22 @@ def classify_record(forecast_record: StudyRecord) -> StudyRecord:
             ),
         }
     )
+
+
+@pytest.fixture(scope="session")
+def text_record(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
+    """A study that has run: which of two words comes first, which no count of words tells."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for number in range(400):
+        words = generator.choice(["and", "so", "it", "was"], size=6).tolist()
+        words[1], words[4] = ("day", "night") if number % 2 else ("night", "day")
+        rows.append((" ".join(words), ("dawn", "sunset")[number % 2]))
+    folder = tmp_path_factory.mktemp("texts")
+    table = pl.DataFrame(rows, schema=["review", "when"], orient="row")
+    table.write_csv(folder / "reviews.csv")
+    asked: dict[str, Any] = {"bert": "small", "ask": "depth,bert", "depths": (1, 2), "budget": "30s"}
+    return study(folder / "reviews.csv", text="review", label="when", out=folder / "study", **asked).record
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,24 @@ from typing import Any
 
 import pytest
 
-from lamina.report.points import LONGEST_CURVE, mark_frontier, place_labels, short, thinned
+from lamina.report.points import LONGEST_CURVE, ends, mark_frontier, place_labels, short, thinned
+from lamina.report.standings import Estimate
+from lamina.study.verdict import Metric
 
 
 def points(*pairs: tuple[float, float], best: int = 0) -> list[dict[str, Any]]:
     return [{"time": time, "mean": mean, "best": i == best} for i, (time, mean) in enumerate(pairs)]
+
+
+@pytest.mark.parametrize(
+    ("unit", "mean", "low", "high"),
+    [("share of texts", 0.9, 0.1, 1.0), ("share of texts", 0.15, 0.0, 0.95), ("ratio", 0.9, 0.1, 1.7)],
+)
+def test_the_interval_of_a_share_ends_where_shares_do(
+    unit: str, mean: float, low: float, high: float
+) -> None:
+    found = ends(Estimate(mean, 0.8, seeds=2), Metric(name="score", unit=unit, direction="higher"))
+    assert found == pytest.approx({"low": low, "high": high})
 
 
 @pytest.mark.parametrize(("lower", "frontier"), [(True, [True, False, True]), (False, [True, True, False])])

@@ -113,6 +113,29 @@ def test_every_chart_of_a_classification_study_draws_its_marks(
     ]
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_report_of_a_study_of_texts_that_ran_draws(
+    open_report: Opener, text_record: StudyRecord, width: int
+) -> None:
+    page = open_report(text_record, width=width)
+    drawn = marks_by_chart(page)
+    questions = ("depth", "bert", "trivial")
+    arms = dict.fromkeys(questions, 2) | {"trivial": 4}
+    assert {entry.id for entry in text_record.questions} == set(questions)
+    trained = sum(len(entry.scores) > 0 for entry in text_record.candidates)
+    at_least = {f"figure-scores-{name}": arms[name] for name in questions}
+    at_least |= {f"figure-costs-{name}": arms[name] - 1 for name in questions}  # majority takes no time
+    at_least |= {"figure-cost": trained + 3, "figure-curves": 3, "figure-norms": 10, "figure-confusion": 4}
+    assert set(drawn) == set(at_least)
+    assert {name: count for name, count in drawn.items() if count < at_least[name]} == {}
+    assert page.locator(".kind").inner_text() == "Lamina study · labelled texts"
+    assert "training words, 400 texts" in page.locator("body").inner_text()
+    assert "At which cost: " in page.locator("#question-bert").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    words = page.locator("body").inner_text()
+    assert " rows" not in words.replace("all rows", "")
+
+
 def test_the_verdict_comes_first_and_is_the_largest_text(forecast_page: Page) -> None:
     lead = forecast_page.locator("main p").first
     assert lead.inner_text() == "2 layers."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.report.drawing import BLUE, GREY, ORANGE, dropdown, sized, values
+from lamina.report.formats import NAMING
 from lamina.report.points import cost_row, mark_frontier, place_labels
 from lamina.report.standings import standings
 from lamina.study.verdict import StudyRecord
@@ -39,7 +40,7 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
     part = "test" if any(line.test for line in networks or lines) else "validation"
     rows = []
     for cost in COSTS:
-        of_cost = [row for line in lines if (row := cost_row(line, part, cost)) is not None]
+        of_cost = [row for line in lines if (row := cost_row(line, part, record.metric, cost)) is not None]
         mark_frontier(of_cost, lower_is_better=record.metric.direction == "lower")
         place_labels(of_cost)
         rows += of_cost
@@ -47,7 +48,7 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
     if not rows:
         return None
     chosen = dropdown("cost_shown", "Cost", choices)
-    title = f"{_score_title(record)}, {part} rows"
+    title = f"{_score_title(record)}, {part} {NAMING[record.task].cases}"
     time = alt.X(
         "time:Q",
         title="the cost chosen below (log scale)",

@@ -2,7 +2,32 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 UNKNOWN = "–"
+
+
+class Naming(NamedTuple):
+    """What a report calls the data of a task.
+
+    Attributes:
+        study: what is studied.
+        cases: what the training, validation and test part consist of.
+        rows: what ``Data.rows`` counts.
+        series: what ``Data.series`` counts.
+    """
+
+    study: str
+    cases: str
+    rows: str
+    series: str
+
+
+NAMING = {
+    "forecast": Naming("forecasts", cases="rows", rows="rows", series="series"),
+    "classify": Naming("labelled sequences", cases="sequences", rows="rows", series="sequences"),
+    "classify-text": Naming("labelled texts", cases="texts", rows="training words", series="texts"),
+}
 
 
 def significant(value: float | None, digits: int = 3) -> str:
@@ -21,10 +46,10 @@ def significant(value: float | None, digits: int = 3) -> str:
 def percent(share: float | None) -> str:
     """A share as a percentage with one decimal.
 
-    >>> percent(0.071), percent(-0.006), percent(None)
-    ('7.1 %', '-0.6 %', '–')
+    >>> percent(0.071), percent(-0.006), percent(-0.0001), percent(None)
+    ('7.1 %', '-0.6 %', '0.0 %', '–')
     """
-    return UNKNOWN if share is None else f"{100 * share:.1f} %"
+    return UNKNOWN if share is None else f"{100 * share:z.1f} %"
 
 
 def percent_range(interval: tuple[float, float] | None) -> str:
@@ -33,7 +58,7 @@ def percent_range(interval: tuple[float, float] | None) -> str:
     >>> percent_range((0.05, 0.093)), percent_range(None)
     ('5.0 to 9.3 %', '–')
     """
-    return UNKNOWN if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
+    return UNKNOWN if interval is None else f"{100 * interval[0]:z.1f} to {100 * interval[1]:z.1f} %"
 
 
 def duration(seconds: float | None) -> str:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from lamina.report.formats import count, duration, significant
-from lamina.report.standings import Standing
-from lamina.study.verdict import Candidate, Forecast, Numbers, Verdict
+from lamina.report.standings import Estimate, Standing
+from lamina.study.verdict import Candidate, Forecast, Metric, Numbers, Verdict
 
 Point = TypeVar("Point")
 
@@ -35,28 +35,32 @@ def role(line: Standing, verdict: Verdict) -> str:
     return "answer" if line.id == verdict.chosen else "other"
 
 
-def mean_row(line: Standing, verdict: Verdict) -> dict[str, Any]:
-    """An arm's mean validation score with the ends of its interval; without an interval both are the mean."""
+def ends(score: Estimate, metric: Metric) -> dict[str, float]:
+    """The interval of a mean, both ends the mean where it has none; a share stays between 0 and 1."""
+    half_width = score.half_width or 0.0
+    least, most = (0.0, 1.0) if metric.unit.startswith("share") else (-math.inf, math.inf)
+    return {"low": max(least, score.mean - half_width), "high": min(most, score.mean + half_width)}
+
+
+def mean_row(line: Standing, verdict: Verdict, metric: Metric) -> dict[str, Any]:
+    """An arm's mean validation score with the ends of its interval."""
     assert line.validation is not None
-    half_width = line.validation.half_width or 0.0
     return {
         "arm": line.name,
         "mean": line.validation.mean,
-        "low": line.validation.mean - half_width,
-        "high": line.validation.mean + half_width,
+        **ends(line.validation, metric),
         "seeds": line.validation.seeds,
         "mean_text": str(line.validation),
         "role": role(line, verdict),
     }
 
 
-def cost_row(line: Standing, part: str, cost: str = "train_s") -> dict[str, Any] | None:
+def cost_row(line: Standing, part: str, metric: Metric, cost: str = "train_s") -> dict[str, Any] | None:
     """A method's score on one part against one of its costs; None when either is unknown."""
     score = line.test if part == "test" else line.validation
     value: float | None = getattr(line, cost)
     if score is None or value is None:
         return None
-    half_width = score.half_width or 0.0
     return {
         "name": line.name,
         "kind": "network" if line.is_network else "baseline",
@@ -65,8 +69,7 @@ def cost_row(line: Standing, part: str, cost: str = "train_s") -> dict[str, Any]
         "cost_text": significant(value),
         "train": duration(line.train_s),
         "mean": score.mean,
-        "low": score.mean - half_width,
-        "high": score.mean + half_width,
+        **ends(score, metric),
         "mean_text": str(score),
         "parameters": line.parameters or 0,
         "parameters_text": count(line.parameters),

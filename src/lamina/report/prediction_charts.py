@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.report.drawing import BLUE, dropdown, sized, values
-from lamina.report.formats import significant
+from lamina.report.formats import NAMING, significant
 from lamina.report.points import forecast_rows
 from lamina.study.verdict import StudyRecord
 
@@ -168,5 +168,6 @@ def confusion(record: StudyRecord) -> Drawing | None:
     counts = base.mark_text(color="currentColor", fontSize=12).encode(text="count:Q")
     right = sum(found.matrix[i][i] for i in range(len(classes)))
     total = sum(map(sum, found.matrix))
-    says = f"Confusion matrix of {len(classes)} classes: {right:,} of {total:,} sequences on the diagonal."
+    cases = NAMING[record.task].cases
+    says = f"Confusion matrix of {len(classes)} classes: {right:,} of {total:,} {cases} on the diagonal."
     return sized(alt.layer(cells, counts), height=60 + 34 * len(classes), says=says)

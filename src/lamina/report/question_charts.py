@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lamina.report.drawing import BLUE, CATEGORIES, GREY, sized, values
-from lamina.report.formats import duration, significant
+from lamina.report.formats import NAMING, duration, significant
 from lamina.report.points import mean_row, role, short
 from lamina.report.standings import Standing, standings
 from lamina.study.verdict import StudyRecord, Verdict
@@ -34,8 +34,8 @@ def question_scores(record: StudyRecord, verdict: Verdict) -> Drawing | None:
         for score in scores.get(line.id, ())
         if score.validation is not None
     ]
-    means = [mean_row(line, verdict) for line in lines]
-    title = f"{record.metric.name} ({record.metric.unit}), validation rows"
+    means = [mean_row(line, verdict, record.metric) for line in lines]
+    title = f"{record.metric.name} ({record.metric.unit}), validation {NAMING[record.task].cases}"
     arm = alt.Y("arm:N", title=None, sort=[line.name for line in lines], axis=_arm_axis())
     shade = _role_colour()
     drawn = alt.Chart(values(means))
@@ -161,10 +161,11 @@ def learning_curve(record: StudyRecord, verdict: Verdict) -> Drawing | None:
                     "high": short(score_of(now * (1 - curve.interval[1]))),
                 },
             ]
-    title = f"{record.metric.name} ({record.metric.unit}), validation rows"
+    cases = NAMING[record.task].cases
+    title = f"{record.metric.name} ({record.metric.unit}), validation {cases}"
     share = alt.X(
         "share:Q",
-        title="share of the training rows (log scale)",
+        title=f"share of the training {cases} (log scale)",
         scale=alt.Scale(type="log", base=2),
         axis=alt.Axis(values=[0.125, 0.25, 0.5, 1, 2], format="~g", grid=False),
     )
@@ -184,12 +185,12 @@ def learning_curve(record: StudyRecord, verdict: Verdict) -> Drawing | None:
             color=model,
             tooltip=[
                 alt.Tooltip("model:N"),
-                alt.Tooltip("share:Q", title="share of the rows", format=".3~g"),
+                alt.Tooltip("share:Q", title=f"share of the {cases}", format=".3~g"),
                 alt.Tooltip("score:Q", title=record.metric.name, format=".4~g"),
             ],
         ),
     ]
-    says = f"{title}, by share of the training rows, with the fitted law up to twice the rows."
+    says = f"{title}, by share of the training {cases}, with the fitted law up to twice as many."
     return sized(alt.layer(*(layers if fans else layers[1:])), height=280, says=says)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.report import cost_chart, prediction_charts, question_charts, tables, training_charts
 from lamina.report.drawing import specification
-from lamina.report.formats import count, duration, percent, percent_range, significant, unbroken
+from lamina.report.formats import NAMING, count, duration, percent, percent_range, significant, unbroken
 from lamina.report.standings import Standing, costs_of_arms, standings
 from lamina.report.tables import Table
 from lamina.study.verdict import StudyRecord, Verdict
@@ -118,6 +118,7 @@ def page(record: StudyRecord) -> str:
     script = _own_file("script.js")
     return environment.from_string(_own_file("template.html.j2")).render(
         record=record,
+        naming=NAMING[record.task],
         title=_title(record),
         style=Markup(_own_file("style.css")),
         scripts=[Markup(_chart_library()), Markup(script)],
@@ -164,7 +165,7 @@ def _curve_figures(record: StudyRecord, verdict: Verdict) -> tuple[Figure | None
         _figure(
             f"curve-{verdict.id}",
             "Dots are measured, dashed lines the fitted law c + a s^-b; the fan ends at the 95 % interval of "
-            "what twice the rows would bring.",
+            f"what twice the {NAMING[record.task].cases} would bring.",
             question_charts.learning_curve(record, verdict),
         ),
     )
@@ -242,7 +243,8 @@ def _sections(record: StudyRecord) -> list[Section]:
         tables.recall(record),
         _figure(
             "confusion",
-            "Counts of test sequences; the stronger the colour, the larger the share of the true class.",
+            f"Counts of test {NAMING[record.task].cases}; the stronger the colour, the larger the share of "
+            "the true class.",
             prediction_charts.confusion(record),
         ),
     )
@@ -277,7 +279,9 @@ def _scored(title: str, line: Standing | None, record: StudyRecord) -> Highlight
         return None
     part, score = ("test", line.test) if line.test else ("validation", line.validation)
     return Highlight(
-        title, line.name, f"{record.metric.name} {score} on {part} rows" if score else "no score"
+        title,
+        line.name,
+        f"{record.metric.name} {score} on {part} {NAMING[record.task].cases}" if score else "no score",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lamina.report.formats import UNKNOWN, count, percent, significant
+from lamina.report.formats import NAMING, UNKNOWN, count, percent, significant
 from lamina.report.standings import Estimate, Standing, display_names, standings
 from lamina.study.verdict import Forecast, StudyRecord, Verdict
 
@@ -162,7 +162,7 @@ def coverage(record: StudyRecord) -> Table | None:
 
 
 def recall(record: StudyRecord) -> Table | None:
-    """How many sequences of each class were found, and how many so named were right."""
+    """How many cases of each class were found, and how many so named were right."""
     found = record.figures.confusion
     if found is None:
         return None
@@ -180,8 +180,8 @@ def recall(record: StudyRecord) -> Table | None:
                 )
             )
         )
-    columns = ("class", "sequences", "found (recall)", "right when named (precision)")
-    return Table("Classes on the test rows", columns, tuple(rows))
+    columns = ("class", NAMING[record.task].cases, "found (recall)", "right when named (precision)")
+    return Table(f"Classes on the test {NAMING[record.task].cases}", columns, tuple(rows))
 
 
 def _leaderboard_cells(line: Standing) -> tuple[Cell, ...]:

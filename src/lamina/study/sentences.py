@@ -216,7 +216,7 @@ def _range(one: Comparison, sign: float = 0.0) -> str:
     ends = _oriented(one.interval, sign or (1.0 if one.effect >= 0 else -1.0))
     if ends is None:
         return "too little for an interval"
-    return f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f} %"
+    return f"{100 * ends[0]:z.1f} to {100 * ends[1]:z.1f} %"
 
 
 def _oriented(interval: tuple[float, float] | None, sign: float) -> tuple[float, float] | None:
@@ -226,7 +226,7 @@ def _oriented(interval: tuple[float, float] | None, sign: float) -> tuple[float,
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.1f} %"
+    return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:z.1f} %"
 
 
 def _duration(seconds: float) -> str:
