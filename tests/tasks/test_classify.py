@@ -157,7 +157,19 @@ def test_the_score_is_the_metric_on_validation(metric: str, higher: bool) -> Non
         "log_loss": log_loss(data.labels, chances),
     }
     assert objective.higher_is_better == higher
-    assert objective.score(model) == pytest.approx(truth[metric])
+    score, loss = objective.validate(model)
+    assert score == pytest.approx(truth[metric])
+    smoothed = 0.05 / chances.shape[1] + 0.95 * np.eye(chances.shape[1])[data.labels]
+    assert loss == pytest.approx(float(-(smoothed * np.log(chances)).sum(axis=1).mean()))
+
+
+def test_validation_is_read_once() -> None:
+    data = ragged()
+    inputs = ClassifyInputs.fit(data)
+    model, read = network(inputs), []
+    model.register_forward_hook(lambda _, args, __: read.extend(args[0].labels.tolist()))
+    ClassifyObjective(ClassifyConfig(), inputs, data, metric="accuracy").validate(model)
+    assert sorted(read) == sorted(data.labels.tolist())
 
 
 def test_one_class_for_all_is_evidence_of_collapse() -> None:

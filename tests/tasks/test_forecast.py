@@ -256,7 +256,10 @@ def test_the_score_is_the_metric_of_the_median_on_validation(metric: PointMetric
     with torch.no_grad():
         median = descale(model(batch)[..., 3], batch)
     expected = mean_error(metric, window_errors(metric, target, median, np.repeat(scale, 32)))
-    assert objective.score(model) == pytest.approx(expected, rel=1e-5)
+    score, loss = objective.validate(model)
+    assert score == pytest.approx(expected, rel=1e-5)
+    with torch.no_grad():
+        assert loss == pytest.approx(float(objective.loss(model, batch)), rel=1e-5)
 
 
 def test_many_validation_windows_are_thinned_evenly() -> None:
@@ -266,7 +269,7 @@ def test_many_validation_windows_are_thinned_evenly() -> None:
         ForecastObjective(model.config, INPUTS, windows, metric="mae", scale=np.ones(1), most_windows=3)
         for windows in (WINDOWS, few)
     )
-    assert thinned.score(model) == pytest.approx(chosen.score(model))
+    assert thinned.validate(model) == pytest.approx(chosen.validate(model))
 
 
 def test_a_recurrence_that_died_is_evidence_of_collapse() -> None:

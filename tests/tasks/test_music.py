@@ -50,6 +50,7 @@ def test_an_untrained_head_of_zeros_pays_one_bit_a_key() -> None:
         torch.nn.init.zeros_(parameter)
     nats, frames = piece_nats(net, rolls(5))
     assert nats / frames == pytest.approx(KEYS * math.log(2))
+    assert MusicObjective(rolls(5)).validate(net) == (nats / frames, nats / frames)
     assert "do not depend" in str(MusicObjective(rolls(5)).constant_output(net))
     assert MusicObjective(rolls(5)).constant_output(network()) is None
 

@@ -11,6 +11,7 @@ from lamina.tasks.tag import (
     TagConfig,
     TagInputs,
     TagNetwork,
+    TagObjective,
     entity_f1,
     predict_tags,
     tag_nats,
@@ -58,8 +59,19 @@ def test_sentences_together_have_the_scores_of_each_alone(decoder: str, characte
     for row, sentence in enumerate(X):
         alone = INPUTS.collate(data, np.array([row]))
         torch.testing.assert_close(net(alone)[0], scores[row, : len(sentence)])
-        total += float(tag_nats(net, alone).detach())
-    assert float(tag_nats(net, together).detach()) == pytest.approx(total, rel=1e-5)
+        total += float(tag_nats(net, net(alone), alone).detach())
+    assert float(tag_nats(net, net(together), together).detach()) == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize("decoder", ["softmax", "crf"])
+def test_validation_gives_the_metric_and_the_nats_a_word(decoder: str) -> None:
+    net, data = network(decoder=decoder), INPUTS.prepare(X, Y)
+    accuracy, nats = TagObjective(INPUTS, data, metric="accuracy").validate(net)
+    assert accuracy == float((predict_tags(net, INPUTS, data) == data.tags).mean())
+    together = INPUTS.collate(data, np.arange(4))
+    with torch.no_grad():
+        total = float(tag_nats(net, net(together), together))
+    assert nats == pytest.approx(total / len(data.tags), rel=1e-5)
 
 
 def test_tags_come_back_in_the_order_of_the_sentences() -> None:

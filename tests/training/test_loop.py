@@ -86,20 +86,14 @@ class Regression:
         loss: Tensor = ((network(x) - y) ** 2).mean()
         return loss * float("nan") if self._losses == self._bad_at else loss
 
-    def score(self, network: nn.Module) -> float:
+    def validate(self, network: nn.Module) -> tuple[float, float]:
         self._validations += 1
         assert not network.training
         self.weights_at_validation.append(torch.cat([p.detach().flatten() for p in network.parameters()]))
-        if self._scores is not None:
-            return self._scores[self._validations - 1]
         data = Examples()
         with torch.no_grad():
-            return float(((network(data.x) - data.y) ** 2).mean())
-
-    def validation_loss(self, network: nn.Module) -> float:
-        data = Examples()
-        with torch.no_grad():
-            return float(((network(data.x) - data.y) ** 2).mean())
+            loss = float(((network(data.x) - data.y) ** 2).mean())
+        return (loss if self._scores is None else self._scores[self._validations - 1]), loss
 
     def constant_output(self, network: nn.Module) -> str | None:  # noqa: ARG002  # the interface
         return self._constant
@@ -307,11 +301,8 @@ class Slopes:
         loss: Tensor = network(batch).mean()
         return loss
 
-    def score(self, network: nn.Module) -> float:  # noqa: ARG002  # the interface
-        return 0.0
-
-    def validation_loss(self, network: nn.Module) -> float:  # noqa: ARG002  # the interface
-        return 0.0
+    def validate(self, network: nn.Module) -> tuple[float, float]:  # noqa: ARG002  # the interface
+        return 0.0, 0.0
 
     def constant_output(self, network: nn.Module) -> None:  # noqa: ARG002  # the interface
         return None

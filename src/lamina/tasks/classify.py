@@ -197,17 +197,14 @@ class ClassifyObjective:
     def loss(self, network: nn.Module, batch: Any) -> Tensor:
         return nn.functional.cross_entropy(network(batch), batch.labels, label_smoothing=self._smoothing)
 
-    def score(self, network: nn.Module) -> float:
-        chances = predict_sequences(network, self._inputs, self._validation)
-        return float(case_scores(self._metric, self._validation.labels, chances).mean())
-
-    def validation_loss(self, network: nn.Module) -> float:
-        """Cross-entropy in nats, smoothed as in training."""
+    def validate(self, network: nn.Module) -> tuple[float, float]:
+        """The metric, and cross-entropy in nats, smoothed as in training."""
         chances = predict_sequences(network, self._inputs, self._validation)
         logs = np.log(np.maximum(chances, 1e-15))
         smoothing, labels = self._smoothing, self._validation.labels
         right = np.take_along_axis(logs, labels[:, None], axis=1)[:, 0]
-        return float(-((1 - smoothing) * right + smoothing * logs.mean(axis=1)).mean())
+        losses = -((1 - smoothing) * right + smoothing * logs.mean(axis=1))
+        return float(case_scores(self._metric, labels, chances).mean()), float(losses.mean())
 
     def constant_output(self, network: nn.Module) -> str | None:
         """Every validation sequence gets the same class though there are several."""

@@ -210,21 +210,19 @@ class ForecastObjective:
         return pinball(network(batch), batch, self._quantiles.to(batch.target.device))
 
     @torch.no_grad()
-    def score(self, network: nn.Module) -> float:
-        errors = []
+    def validate(self, network: nn.Module) -> tuple[float, float]:
+        """The metric of the median, and the pinball loss over all quantiles."""
+        errors, losses, weights = [], [], []
         median = self._config.quantiles.index(0.5)
         for batch, target, series in zip(self._batches, self._targets, self._series, strict=True):
             on_device = _on_device(batch, network)
-            forecast = descale(network(on_device)[..., median], on_device)
+            quantiles = network(on_device)
+            forecast = descale(quantiles[..., median], on_device)
             errors.append(window_errors(self._metric, target, forecast, self._scale[series]))
-        return mean_error(self._metric, np.concatenate(errors))
-
-    @torch.no_grad()
-    def validation_loss(self, network: nn.Module) -> float:
-        losses = [float(self.loss(network, _on_device(batch, network))) for batch in self._batches]
-        return float(
-            np.average(losses, weights=[float(batch.weight.sum()) + 1e-12 for batch in self._batches])
-        )
+            levels = self._quantiles.to(on_device.target.device)
+            losses.append(float(pinball(quantiles, on_device, levels)))
+            weights.append(float(batch.weight.sum()) + 1e-12)
+        return mean_error(self._metric, np.concatenate(errors)), float(np.average(losses, weights=weights))
 
     @torch.no_grad()
     def constant_output(self, network: nn.Module) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -208,7 +207,6 @@ class LanguageObjective:
         self.carried = CarriedState()
         self._config, self._validation = config, validation
         self._streams = min(streams, max(1, len(validation) // 64))
-        self._scored = math.nan
 
     def loss(self, network: nn.Module, batch: LanguageBatch) -> Tensor:
         nats, y, state = network(batch.ids, batch.targets, None if batch.first else self.carried.state)
@@ -220,15 +218,10 @@ class LanguageObjective:
             loss = loss + self._config.change_penalty * (y[:, 1:] - y[:, :-1]).square().mean()
         return loss
 
-    def score(self, network: nn.Module) -> float:
-        """Nats a token of the validation part, read in streams."""
+    def validate(self, network: nn.Module) -> tuple[float, float]:
+        """Nats a token of the part, read in streams; they are the metric and the loss."""
         nats, tokens = stream_nats(network, self._validation, streams=self._streams)
-        self._scored = nats / tokens
-        return self._scored
-
-    def validation_loss(self, network: nn.Module) -> float:  # noqa: ARG002  # the loop has just scored it
-        """What ``score`` found: the loss is the metric, and reading the part twice would tell nothing new."""
-        return self._scored
+        return nats / tokens, nats / tokens
 
     @torch.no_grad()
     def constant_output(self, network: nn.Module) -> str | None:

@@ -100,19 +100,14 @@ class MusicObjective:
 
     def __init__(self, validation: Sequence[Roll]) -> None:
         self._validation = validation
-        self._scored = float("nan")
 
     def loss(self, network: nn.Module, batch: MusicBatch) -> Tensor:
         return frame_nats(network, batch).sum() / batch.lengths.sum()
 
-    def score(self, network: nn.Module) -> float:
+    def validate(self, network: nn.Module) -> tuple[float, float]:
+        """Nats a frame, which are the metric and the loss."""
         nats, frames = piece_nats(network, self._validation)
-        self._scored = nats / frames
-        return self._scored
-
-    def validation_loss(self, network: nn.Module) -> float:  # noqa: ARG002  # the loop has just scored it
-        """What ``score`` found: the loss is the metric, and hearing the part twice would tell nothing new."""
-        return self._scored
+        return nats / frames, nats / frames
 
     @torch.no_grad()
     def constant_output(self, network: nn.Module) -> str | None:

@@ -259,19 +259,20 @@ class TagObjective:
         self._inputs, self._validation, self._metric = inputs, validation, metric
 
     def loss(self, network: nn.Module, batch: TagBatch) -> Tensor:
-        return tag_nats(network, batch) / batch.lengths.sum()
-
-    def score(self, network: nn.Module) -> float:
-        found = predict_tags(network, self._inputs, self._validation)
-        if self._metric == "accuracy":
-            return float((found == self._validation.tags).mean())
-        return entity_f1(self._inputs.tags, self._validation, found)
+        return tag_nats(network, network(batch), batch) / batch.lengths.sum()
 
     @torch.no_grad()
-    def validation_loss(self, network: nn.Module) -> float:
-        batches = _in_order(self._inputs, self._validation, next(network.parameters()).device)
-        total = sum(float(tag_nats(network, batch)) for _, batch in batches)
-        return total / len(self._validation.tags)
+    def validate(self, network: nn.Module) -> tuple[float, float]:
+        """The metric, and nats a word."""
+        data, nats = self._validation, 0.0
+        found = np.zeros(len(data.words), dtype=np.int64)
+        for chosen, batch in _in_order(self._inputs, data, next(network.parameters()).device):
+            scores = network(batch)
+            nats += float(tag_nats(network, scores, batch))
+            _place(found, data, chosen, _decode(network, scores, batch.lengths))
+        if self._metric == "accuracy":
+            return float((found == data.tags).mean()), nats / len(data.tags)
+        return entity_f1(self._inputs.tags, data, found), nats / len(data.tags)
 
     def constant_output(self, network: nn.Module) -> str | None:
         """Every validation word gets the same tag though there are several."""
@@ -281,9 +282,8 @@ class TagObjective:
         return None
 
 
-def tag_nats(network: nn.Module, batch: TagBatch) -> Tensor:
-    """-log p of the tags of a batch, a sum over words or, with a CRF, over sentences."""
-    scores = network(batch)
+def tag_nats(network: nn.Module, scores: Tensor, batch: TagBatch) -> Tensor:
+    """-log p of the tags of a batch by its scores, a sum over words or, with a CRF, over sentences."""
     crf = network.crf
     if isinstance(crf, CRF):
         return crf.nats(scores, batch.tags, batch.lengths).sum()
@@ -296,11 +296,17 @@ def predict_tags(network: nn.Module, inputs: TagInputs, data: PreparedSentences)
     """Numbers of the tags of all words, (total,), in the order of ``data``."""
     tags = np.zeros(len(data.words), dtype=np.int64)
     for chosen, batch in _in_order(inputs, data, next(network.parameters()).device):
-        found = _decode(network, network(batch), batch.lengths).cpu().numpy()
-        for row, sentence in zip(found, chosen, strict=True):
-            begin, end = data.starts[sentence], data.starts[sentence + 1]
-            tags[begin:end] = row[: end - begin]
+        _place(tags, data, chosen, _decode(network, network(batch), batch.lengths))
     return tags
+
+
+def _place(
+    tags: NDArray[np.int64], data: PreparedSentences, chosen: NDArray[np.int64], decoded: Tensor
+) -> None:
+    """Write decoded tags of some sentences, (batch, time), where their words stand in ``tags``."""
+    for row, sentence in zip(decoded.cpu().numpy(), chosen, strict=True):
+        begin, end = data.starts[sentence], data.starts[sentence + 1]
+        tags[begin:end] = row[: end - begin]
 
 
 def _decode(network: nn.Module, scores: Tensor, lengths: Tensor) -> Tensor:

@@ -237,25 +237,20 @@ class TranslateObjective:
         self.higher_is_better = metric == "bleu"
         self._smoothing, self._vocabulary, self._validation = config.label_smoothing, vocabulary, validation
         self._references, self._metric = references, metric
-        self._nats = math.nan
 
     def loss(self, network: nn.Module, batch: PairBatch) -> Tensor:
         logits, targets = network(batch)
         return smoothed_cross_entropy(logits, targets, smoothing=self._smoothing)
 
-    def score(self, network: nn.Module) -> float:
-        """The metric on the validation part."""
+    def validate(self, network: nn.Module) -> tuple[float, float]:
+        """The metric and nats a token; BLEU takes greedy translations beside."""
         translating = cast(TranslateNetwork, getattr(network, "module", network))
-        self._nats = pair_nats(translating, self._validation, self._vocabulary.end)
+        nats = pair_nats(translating, self._validation, self._vocabulary.end)
         if self._metric == "nats":
-            return self._nats
+            return nats, nats
         found = translate_tokens(translating, self._validation.source, self._vocabulary, beam=1)
         texts = [self._vocabulary.decode(best[0].tokens) for best in found]
-        return bleu(texts, self._references)
-
-    def validation_loss(self, network: nn.Module) -> float:  # noqa: ARG002  # the loop has just scored it
-        """Nats a token, which ``score`` found on its way."""
-        return self._nats
+        return bleu(texts, self._references), nats
 
     @torch.no_grad()
     def constant_output(self, network: nn.Module) -> str | None:

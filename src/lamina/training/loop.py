@@ -37,11 +37,8 @@ class Objective(Protocol):
     def loss(self, network: nn.Module, batch: Any) -> Tensor:
         """Mean loss of one batch, a scalar with a gradient."""
 
-    def score(self, network: nn.Module) -> float:
-        """The metric on the validation part."""
-
-    def validation_loss(self, network: nn.Module) -> float:
-        """The mean loss on the validation part."""
+    def validate(self, network: nn.Module) -> tuple[float, float]:
+        """The metric and the mean loss on the validation part, from one pass over it."""
 
     def constant_output(self, network: nn.Module) -> str | None:
         """Evidence that the output no longer depends on the input, or None."""
@@ -216,7 +213,7 @@ def _validate(
     run: Run, model: nn.Module, objective: Objective, norms: GradientNorms, best: BestWeights
 ) -> None:
     model.eval()
-    score, validation_loss = objective.score(model), objective.validation_loss(model)
+    score, validation_loss = objective.validate(model)
     model.train()
     history = run.history
     history.steps.append(run.step)
