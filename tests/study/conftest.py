@@ -47,6 +47,9 @@ class FakeBench:
         noise: standard deviation between seeds.
         collapses: ids of designs that never train.
         collapsing_seeds: (design, seed) of single runs that do not.
+        slow: by design id, how many times the seconds of the others its runs take.
+        scoring_s: seconds to read the validation or the test part.
+        refit_s: seconds to train the best model anew.
         interrupt_at: number of the training at which Ctrl-C is pressed.
         trained: (design, seed) of every run, probes left out.
         events: "train", "test", "figures" and "refit" in the order in which they happened.
@@ -61,6 +64,9 @@ class FakeBench:
     interrupt_at: int | None = None
     interrupt_test: bool = False
     second_s: float = 1.0
+    slow: dict[str, float] = field(default_factory=dict)
+    scoring_s: float = 0.0
+    refit_s: float = 0.0
     trained: list[tuple[str, int]] = field(default_factory=list)
     settings: list[Settings] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
@@ -84,8 +90,10 @@ class FakeBench:
         probe = keep is None and max_steps in PROBE_STEPS
         if not probe and len(self.trained) + 1 == self.interrupt_at:
             raise KeyboardInterrupt
-        cost_s = self.second_s * design.layers * max_steps / self.most_steps
-        self.clock.now_s += cost_s
+        asked_s = self.second_s * design.layers * max_steps / self.most_steps
+        asked_s *= self.slow.get(design.id, 1.0)
+        cost_s = min(asked_s, job.max_seconds)
+        self.clock.now_s += cost_s + self.scoring_s
         self.jobs += [] if probe else [job]
         if not probe:
             self.trained.append((design.id, seed))
@@ -112,10 +120,12 @@ class FakeBench:
                 "validation_loss": [1.0],
                 "clip_rate": 0.0,
                 "best_step": max_steps,
+                "outcome": "time" if cost_s < asked_s else "complete",
             },
             outcome=outcome,
             reason="loss is NaN" if collapsed else "",
             folder=None if collapsed else keep,
+            scoring_s=self.scoring_s,
         )
 
     def errors(self, design: str, seed: int) -> Array:
@@ -138,6 +148,7 @@ class FakeBench:
     def test_errors(self, folder: Path) -> Array:
         if self.interrupt_test:
             raise KeyboardInterrupt
+        self.clock.now_s += self.scoring_s
         self.events.append("test")
         self.tested.append(folder.name)
         design, _, seed = folder.name.removesuffix(".model").partition(".seed-")
@@ -156,6 +167,7 @@ class FakeBench:
         return Figures()
 
     def refit(self, folder: Path, *, steps: int, max_seconds: float, out: Path) -> None:
+        self.clock.now_s += self.refit_s
         self.events.append("refit")
         out.mkdir()
 

@@ -53,6 +53,25 @@ def test_time_left_never_falls_below_zero(time: Clock) -> None:
     assert (stage.left_s, budget.left_s, budget.used_s) == (0, 0, 44)
 
 
+def test_time_kept_for_the_end_is_not_left_for_the_work(time: Clock) -> None:
+    budget = Budget(100, shares={"a": 1, "b": 1})
+    budget.keep(40)
+    assert budget.begin("a").seconds == 30
+    time.now_s += 10
+    budget.keep(50)
+    assert (budget.left_s, budget.used_s) == (40, 10)
+    budget.keep(0)
+    assert budget.left_s == 90
+
+
+def test_a_stage_pays_for_what_is_kept_besides(time: Clock) -> None:
+    budget = Budget(100, shares={"a": 1, "b": 1})
+    stage = budget.begin("a")
+    time.now_s += 10
+    budget.keep_more(15)
+    assert (stage.left_s, budget.left_s) == (25, 75)
+
+
 def test_a_resumed_study_counts_its_earlier_sittings(time: Clock) -> None:
     budget = Budget(100, used_before_s=70, shares={"a": 1, "b": 2})
     assert budget.left_s == 30

@@ -14,6 +14,7 @@ from lamina.study.budget import Budget
 from lamina.study.ladder import SHARES, Climb
 from lamina.study.pace import Pace
 from lamina.study.questions import Ladder
+from lamina.study.rounds import LEAST_SEEDS
 from lamina.study.run import Quiet
 from lamina.study.sequential import MOST_SEEDS
 from lamina.study.space import CAREFUL
@@ -167,6 +168,33 @@ def test_the_budget_holds(
     findings = climb(bench, tmp_path, questions=questions, depths=(1, 2, 3, 4), budget_s=budget_s).findings
     assert clock.now_s <= 1.15 * budget_s
     assert set(findings.decisions) == set(questions)
+
+
+def test_time_is_kept_for_what_comes_after_the_questions(
+    fake: Callable[..., Any], tmp_path: Path, clock: Any
+) -> None:
+    """Each kept model reads the test part, and the best is trained anew: that too is in the budget."""
+    bench = fake(truth=BETTER_WITH_TWO, noise=0.05, scoring_s=2.0, refit_s=20.0)
+    findings = climb(bench, tmp_path, budget_s=300.0).findings
+    kept = [s.trained for s in findings.standings.values()]
+    assert max(len(runs) for runs in kept) > LEAST_SEEDS  # so time, not the least plan, ended the questions
+    assert clock.now_s + bench.scoring_s * sum(map(len, kept)) <= 300.0
+
+
+def test_an_arm_that_time_cuts_is_compared_with_nobody(
+    fake: Callable[..., Any], tmp_path: Path, clock: Any
+) -> None:
+    """A Transformer fifty times as slow as it was taken for would lose for want of steps alone."""
+    ear = Ear()
+    questions: tuple[Ladder, ...] = ("depth", "transformer")
+    bench = fake(truth=BETTER_WITH_TWO, slow={"transformer-2": 50.0})
+    findings = climb(bench, tmp_path, questions=questions, budget_s=120.0, listener=ear).findings
+    assert set(findings.decisions) == {"depth"}
+    assert ear.answers["transformer"] == (
+        "Not answered: time ended runs of transformer ×2 before their steps were done."
+    )
+    assert sum(name == "transformer-2" for name, _ in bench.trained) == 1  # no seed follows the trial
+    assert clock.now_s <= 120.0
 
 
 def test_a_small_budget_takes_the_plan_of_fewest_runs(fake: Callable[..., Any], tmp_path: Path) -> None:

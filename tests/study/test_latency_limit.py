@@ -58,7 +58,7 @@ def test_the_chosen_model_answers_within_the_limit_in_another_process(
 ) -> None:
     parts = [rising_or_falling(seed, n) for seed, n in enumerate((80, 40, 40))]
     bench = ClassifyBench(*parts, path="made up")
-    bench.base = Design(hidden=512)
+    bench.base = Design(hidden=1024)
     monkeypatch.setattr(bench, "trivial", lambda *_: [])  # they have no part in this, and are slow to load
     climb = Climb(
         bench,
@@ -77,10 +77,10 @@ def test_the_chosen_model_answers_within_the_limit_in_another_process(
     fit = climb.findings.fit
     assert fit is not None
     # What would be recommended without the limit breaks it, so that the limit has something to do.
-    wide = [option.costs["latency_us"] for option in fit.options if "512units" in option.id]
+    wide = [option.costs["latency_us"] for option in fit.options if "1024units" in option.id]
     assert min(wide) > LIMIT_US
     assert fit.chosen is not None
-    assert fit.chosen.hidden < 512
+    assert fit.chosen.hidden < 1024
     kept = climb.findings.standings[fit.chosen.id].trained[0].folder
     assert kept is not None
     assert measured_us(kept, 3) < LIMIT_US

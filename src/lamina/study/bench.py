@@ -67,6 +67,7 @@ class Run:
         score: the study's metric on the validation part.
         errors: score of each validation window or sequence; empty for a run that collapsed or was ended.
         outcome: ``ended`` is a trial that was given up halfway.
+        scoring_s: seconds in which the trained network read the validation part.
     """
 
     design: str
@@ -82,6 +83,12 @@ class Run:
     reason: str
     folder: Path | None = None
     energy_j: float | None = None
+    scoring_s: float = 0.0
+
+    @property
+    def cut(self) -> bool:
+        """Whether time ended it before its steps did."""
+        return self.history.get("outcome") == "time"
 
 
 @dataclass(frozen=True)
@@ -159,3 +166,8 @@ class Standing:
     @property
     def trained(self) -> list[Run]:
         return [run for run in self.repeats if run.outcome == "complete"]
+
+    @property
+    def cut(self) -> bool:
+        """Whether time ended a run before its steps did, so that the design is no equal of the others."""
+        return any(run.cut for run in (*self.search, *self.repeats))

@@ -38,6 +38,7 @@ class Budget:
         self._before = used_before_s
         self._began = time.monotonic()
         self._shares = dict(shares)
+        self._kept_s = 0.0
 
     @property
     def used_s(self) -> float:
@@ -45,7 +46,21 @@ class Budget:
 
     @property
     def left_s(self) -> float:
-        return max(0.0, self.asked_s - self.used_s)
+        """Seconds for the work at hand: not used, and not kept for the end."""
+        return max(0.0, self.asked_s - self.gone_s)
+
+    @property
+    def gone_s(self) -> float:
+        """Seconds used or kept."""
+        return self.used_s + self._kept_s
+
+    def keep(self, seconds: float) -> None:
+        """Keep so many seconds, instead of those kept before, for what comes after the last question."""
+        self._kept_s = seconds
+
+    def keep_more(self, seconds: float) -> None:
+        """Keep so many seconds besides; the stage at hand pays for them."""
+        self._kept_s += seconds
 
     def add(self, shares: Mapping[str, float]) -> None:
         """Plan more stages, which share what is left with those already planned."""
@@ -63,8 +78,8 @@ class Stage:
 
     def __init__(self, budget: Budget, seconds: float) -> None:
         self.seconds = seconds
-        self._budget, self._end = budget, budget.used_s + seconds
+        self._budget, self._end = budget, budget.gone_s + seconds
 
     @property
     def left_s(self) -> float:
-        return max(0.0, self._end - self._budget.used_s)
+        return max(0.0, self._end - self._budget.gone_s)

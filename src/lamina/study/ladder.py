@@ -73,6 +73,7 @@ class Climb:
         limits: what the recommended network may cost.
         bert: source of the BERT that is asked about; "" for none.
         pace: of an earlier sitting, so that a resumed study goes on as it began.
+        opening_s: what reading and preparing the data took.
 
     Attributes:
         findings: filled while climbing, so that an interrupted climb leaves what it knows.
@@ -94,6 +95,7 @@ class Climb:
         limits: Limits = NO_LIMITS,
         bert: str = "",
         pace: Pace | None = None,
+        opening_s: float = 0.0,
     ) -> None:
         self._bench, self._trials, self._budget, self._listener = bench, trials, budget, listener
         self._workers = workers
@@ -102,7 +104,7 @@ class Climb:
         self._higher = bench.metric.direction == "higher"
         self._progress = Progress(listener)
         self._cleared: set[str] = set()
-        self._limits, self._bert = limits, bert
+        self._limits, self._bert, self._opening_s = limits, bert, opening_s
         self.findings = Findings(winner=bench.base, pace=pace)
 
     def run(self) -> None:
@@ -129,6 +131,7 @@ class Climb:
             self._seed,
             self._higher,
             self._progress.advance,
+            self._opening_s,
             findings.standings,
         )
         for question in self._questions:
@@ -143,6 +146,7 @@ class Climb:
     def _ask(self, question: Ladder, rounds: Rounds) -> None:
         findings = self.findings
         assert findings.winner is not None
+        self._budget.keep(rounds.end_s(rounds.standing(findings.winner), seeds=LEAST_SEEDS))
         stage = self._budget.begin(question)
         known = Known(findings.winner, self._bench.base, self._depths, rounds.cost, self._bert)
         designs = arms(question, known)
@@ -157,7 +161,7 @@ class Climb:
             f"{pace.seeds} seeds each, {pace.max_steps} steps"
         )
         least = rounds.least_s(list(standings.values()))
-        if least > max(1.5 * stage.left_s, 1.0):
+        if least > max(min(1.5 * stage.left_s, self._budget.left_s), 1.0):
             spare = f"{stage.left_s:.0f} s of the budget are left for it"
             self._leave_open(question, f"it needs about {least:.0f} s, and {spare}")
             return
@@ -198,6 +202,9 @@ class Climb:
     def _decide(self, question: Ladder, asked: dict[str, Standing], stage: Stage, rounds: Rounds) -> None:
         """Look, and add seeds up to the next look, until the question is settled or its time has ended."""
         findings = self.findings
+        if cut := [standing.design.label for standing in asked.values() if standing.cut]:
+            self._leave_open(question, f"time ended runs of {' and '.join(cut)} before their steps were done")
+            return
         standings = self._repaired(asked, stage, rounds)
         findings.compared[question] = {name: standing.design for name, standing in standings.items()}
         looks, level = self._looks(standings, stage, rounds), self._level(question)
@@ -322,11 +329,12 @@ class Climb:
             return
         self.findings.final = replace(winner, full=True)
         standing = rounds.standing(self.findings.final)
-        left_s, run_s = self._budget.left_s, rounds.expected_s([rounds.standing(winner)])
-        paid_for = int(left_s / 2 / run_s) if run_s > 0 else rounds.pace.seeds
+        self._budget.keep(rounds.end_s(rounds.standing(winner), seeds=0))
+        left_s, run_s = self._budget.left_s, rounds.run_s(rounds.standing(winner))
+        paid_for = int(left_s / run_s) if run_s > 0 else rounds.pace.seeds
         seeds = min(rounds.pace.seeds, max(LEAST_SEEDS, paid_for))
         self._progress.begin(seeds)
-        self._listener.stage("final", f"{winner.label} on all training rows, {seeds} seeds", left_s / 2)
+        self._listener.stage("final", f"{winner.label} on all training rows, {seeds} seeds", left_s)
         rounds.up_to([standing], seeds)
 
     def arm(self, name: str, standing: Standing) -> Arm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
@@ -63,7 +64,9 @@ def train_once(
         outcome = "ended"
     elif history.outcome == "collapsed":
         outcome = "collapsed"
+    begin = time.perf_counter()
     found = errors() if outcome == "complete" else np.zeros(0)
+    scoring_s = time.perf_counter() - begin
     score = {"complete": summary(found) if len(found) else np.nan, "ended": history.best}.get(outcome, np.nan)
     keep = job.keep if outcome == "complete" else None
     if keep is not None:
@@ -82,4 +85,5 @@ def train_once(
         reason="it could not catch up" if outcome == "ended" else history.reason,
         folder=keep,
         energy_j=measured.energy_j,
+        scoring_s=scoring_s,
     )

@@ -19,6 +19,10 @@ from lamina.study.workers import Workers
 
 FIRST_FRESH_SEED = 1000  # no trial of a search has it
 LEAST_SEEDS = 2  # given even where the time has run out: one alone has no spread
+GENEROUS = 1.5  # times what a run took, so that chance cuts none of its like
+# Seconds at the end of a study of TREC, 2 cores: for each network to time its predictions, and for each kept
+# model to be loaded before it reads the test part.
+TIMING_S, LOADING_S = 0.4, 0.1
 
 
 @dataclass
@@ -27,6 +31,7 @@ class Rounds:
 
     Attributes:
         advance: called after each run.
+        opening_s: what reading and preparing the data took, which training anew on all rows takes again.
         standings: by id of the design.
     """
 
@@ -37,6 +42,7 @@ class Rounds:
     seed: int
     higher_is_better: bool
     advance: Callable[[], None]
+    opening_s: float = 0.0
     standings: dict[str, Standing] = field(default_factory=dict)
 
     def standing(self, design: Design) -> Standing:
@@ -51,12 +57,17 @@ class Rounds:
         )
 
     def first(self, standings: Sequence[Standing], stage: Stage) -> None:
-        """Trials and first seeds of all; where time is short, all get fewer: at least one, and two."""
+        """Trials and first seeds of all; where time is short, all get fewer: at least one, and two.
+
+        Where time ends a first trial before its steps are done, there is none for seeds either.
+        """
         for number in range(self.pace.trials):
             waiting = [s for s in standings if len(s.search) <= number < self._trials_of(s)]
             if number > 0 and self.expected_s(waiting) > stage.left_s:
                 break
             self._together([partial(self._search, s, number) for s in waiting])
+            if number == 0 and any(s.cut for s in standings):
+                return
         for number in range(self.pace.seeds):
             waiting = [s for s in standings if number >= len(s.repeats)]
             if number >= LEAST_SEEDS and self.expected_s(waiting) > stage.left_s:
@@ -87,6 +98,20 @@ class Rounds:
         runs = [run for run in (*standing.search, *standing.repeats) if run.outcome != "ended"]
         return float(np.mean([run.seconds for run in runs or standing.search]))
 
+    def end_s(self, winner: Standing, *, seeds: int) -> float:
+        """Seconds that all takes after the last question.
+
+        So many seeds of the winner are trained on all rows, one after another; each kept model reads the test
+        part, the winner is trained anew, and every network is timed.
+        """
+        run_s = self.run_s(winner) if winner.search or winner.repeats else 0.0
+        return (seeds + 1) * run_s + self.opening_s + self._figures_s()
+
+    def _figures_s(self) -> float:
+        """Seconds in which every kept model reads the test part, and every network is timed."""
+        trained = [standing.trained for standing in self.standings.values() if standing.trained]
+        return TIMING_S * len(trained) + sum(LOADING_S + run.scoring_s for runs in trained for run in runs)
+
     def cost(self, design: Design) -> float:
         """Measured seconds of a run of the study's steps; a design that has none yet has its first trial."""
         standing = self.standing(design)
@@ -99,8 +124,10 @@ class Rounds:
         return self.pace.trials if standing.design == standing.design.searched else 0
 
     def _together(self, calls: list[Callable[[], None]]) -> None:
+        before_s = self._figures_s()
         for _ in self.workers.each(calls):
             self.advance()
+        self.budget.keep_more(self._figures_s() - before_s)
 
     def _search(self, standing: Standing, number: int) -> None:
         steps = self._steps(standing.design)
@@ -108,7 +135,14 @@ class Rounds:
 
         def train(settings: Settings) -> Run:
             return self.workers.train(
-                Job(standing.design, settings, self.seed + number, steps, self._guard_s(), bound=bound)
+                Job(
+                    standing.design,
+                    settings,
+                    self.seed + number,
+                    steps,
+                    self._guard_s(standing),
+                    bound=bound,
+                )
             )
 
         standing.search.append(self.trials.search(standing.design, number, train))
@@ -120,7 +154,15 @@ class Rounds:
 
         def train(folder: Path) -> Run:
             return self.workers.train(
-                Job(design, settings, seed, steps, self._guard_s(), keep=folder, resample=not design.full)
+                Job(
+                    design,
+                    settings,
+                    seed,
+                    steps,
+                    self._guard_s(standing),
+                    keep=folder,
+                    resample=not design.full,
+                )
             )
 
         standing.repeats.append(self.trials.repeat(standing.design, seed, train))
@@ -128,6 +170,12 @@ class Rounds:
     def _steps(self, design: Design) -> int:
         return max(1, round(design.steps * self.pace.max_steps))
 
-    def _guard_s(self) -> float:
-        """No single run may eat more than a third of what is left."""
-        return max(1.0, self.budget.left_s / 3)
+    def _guard_s(self, standing: Standing) -> float:
+        """Seconds after which a run is cut.
+
+        A first run, of unknown cost, may take a third of what is left, and one after the last question all; a
+        design that has been trained gets what it took and half of that again.
+        """
+        left_s = self.budget.left_s / (1 if standing.design.full else 3)
+        whole = [run.seconds for run in (*standing.search, *standing.repeats) if not run.cut]
+        return max(1.0, left_s, GENEROUS * max(whole, default=0.0))

@@ -237,6 +237,7 @@ def run_study(
         bert=bert,
         listener=keeper,
         pace=state.pace,
+        opening_s=reading_s,
     )
     keeper.state, keeper.budget, keeper.climb = state, budget, climb
     before = [*checks, *of_data, earlier_readings(folder, bench.data.hash)]
@@ -312,6 +313,7 @@ class Ending:
 
 def _finish(bench: Bench, findings: Findings, folder: Path, budget: Budget, listener: Listener) -> Ending:
     """Read the test part, once; train the median seed of the winner anew on all rows and save it."""
+    budget.keep(0.0)
     stage = budget.begin("finish")
     listener.stage("test", "read once; then the best model is trained on all rows", stage.seconds)
     test: TestErrors = {
