@@ -90,3 +90,19 @@ def test_rows_of_the_numbers_of_autocast_are_read() -> None:
     found = mean_nats(y.bfloat16(), single, targets)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, mean_nats(y.bfloat16().float(), single, targets))
+
+
+@pytest.mark.parametrize("cutoffs", [(), (4, 11)])
+def test_under_autocast_products_are_rounded_and_sums_are_not(cutoffs: tuple[int, ...]) -> None:
+    (y, targets), layer = rows(), output(cutoffs)
+    y32 = y.detach().float().requires_grad_()
+    made = [one.detach().float().requires_grad_() if isinstance(one, Tensor) else one for one in layer]
+    layer32 = Output(*made)  # type: ignore[arg-type]  # the same fields in float32
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = mean_nats(y32, layer32, targets)
+    expected = mean_nats(y, layer, targets)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, rtol=0.01, atol=0)
+    for got, truth in zip(gradients(found, y32, layer32), gradients(expected, y, layer), strict=True):
+        assert got.dtype == torch.float32
+        assert float((got - truth).norm() / truth.norm()) < 0.02

@@ -112,25 +112,36 @@ def _chunks(y: Tensor, weight: Tensor) -> list[slice]:
 
 
 class _SumNats(torch.autograd.Function):
-    """``_sum_nats``, whose gradients are made on the way forward, where each chunk's scores still are."""
+    """``_sum_nats``, whose gradients are made on the way forward, where each chunk's scores still are.
+
+    Under autocast the three products are of its type; softmaxes and sums are not.
+    """
 
     @staticmethod
     @override
     def forward(ctx: Any, y: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-        to_y, to_weight, to_bias = torch.empty_like(y), torch.empty_like(weight), torch.zeros_like(bias)
+        device = y.device.type
+        product = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else y.dtype
+        to_y, to_weight, to_bias = torch.empty_like(y), torch.zeros_like(weight), torch.zeros_like(bias)
         total = y.new_zeros(())
-        for rows in _chunks(y, weight):
-            chances = torch.addmm(bias, y[rows], weight.T).log_softmax(-1)  # (some rows, tokens)
-            wanted = targets[rows, None]
-            total -= chances.gather(1, wanted).sum()
-            # the gradient of the scores: softmax, less 1 at the target
-            errors = chances.exp_().scatter_add_(1, wanted, chances.new_full((1, 1), -1.0).expand_as(wanted))
-            torch.mm(errors, weight, out=to_y[rows])
-            if rows.start:
-                to_weight.addmm_(errors.T, y[rows])
-            else:
-                torch.mm(errors.T, y[rows], out=to_weight)
-            to_bias += errors.sum(0)
+        with torch.autocast(device, enabled=False):
+            factor, offset = weight.to(product), bias.to(product)
+            for rows in _chunks(y, weight):
+                read = y[rows].to(product)
+                scores = torch.addmm(offset, read, factor.T)  # (some rows, tokens)
+                chances = scores.to(y.dtype).log_softmax(-1)
+                wanted = targets[rows, None]
+                total -= chances.gather(1, wanted).sum()
+                # the gradient of the scores: softmax, less 1 at the target
+                less = chances.new_full((1, 1), -1.0).expand_as(wanted)
+                errors = chances.exp_().scatter_add_(1, wanted, less)
+                to_bias += errors.sum(0)
+                errors = errors.to(product)
+                to_y[rows] = torch.mm(errors, factor)
+                if product == weight.dtype:
+                    to_weight.addmm_(errors.T, read)
+                else:
+                    to_weight += torch.mm(errors.T, read)
         ctx.save_for_backward(to_y, to_weight, to_bias)
         return total
 
