@@ -41,14 +41,14 @@ def test_of_two_that_train_equally_fast_the_better_is_on_the_frontier() -> None:
 def test_the_best_is_always_named_and_crowds_are_not() -> None:
     rows = points((0.01, 1.0), (10.0, 0.611), (10.1, 0.610), best=2)
     mark_frontier(rows, lower_is_better=True)
-    place_labels(rows)
+    place_labels(rows, 0.6, 1.0)
     assert [row.get("label") for row in rows] == ["right", None, "above"]
 
 
 def test_a_single_point_is_named() -> None:
     rows = points((1.0, 0.5))
     mark_frontier(rows, lower_is_better=True)
-    place_labels(rows)
+    place_labels(rows, 0.4, 0.6)
     assert rows[0]["label"] == "right"
 
 

@@ -16,7 +16,7 @@ def test_the_leaderboard_holds_every_model_and_marks_the_saved_one(forecast_reco
     assert len(table.rows) == len(forecast_record.candidates) + len(forecast_record.baselines)
     assert [row.cells[0].text for row in table.rows if row.marked] == ["lstm ×2"]
     lightgbm = next(row for row in texts(table) if row[0] == "LightGBM")
-    assert lightgbm == ["LightGBM", "0.740", "0.730", "2.1", "4", "–", "–", "–", ""]
+    assert lightgbm == ["LightGBM", "0.740", "0.730", "2.1", "4", "–", "–", "–"]
 
 
 def test_columns_without_a_figure_are_left_out(baselines_record: StudyRecord) -> None:

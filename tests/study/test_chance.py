@@ -66,13 +66,15 @@ def test_units_of_every_kind_measure_independent_windows_alike(layout: Layout) -
     assert np.mean([one.of_windows for one in found]) == pytest.approx(2 * 0.05**2 / WINDOWS, rel=0.1)
 
 
-def test_overlapping_windows_count_for_what_they_are_worth() -> None:
-    rng, overlap = np.random.default_rng(1), 8
-    windows = Windows(Layout(np.zeros(400, np.int64), overlap))
-    shocks = rng.normal(size=(2_000, 400 + overlap - 1))
-    rows = np.lib.stride_tricks.sliding_window_view(shocks, overlap, axis=1).mean(axis=-1)  # (2000, 400)
-    measured = (windows.units(rows) ** 2).sum(axis=1).mean()
-    assert measured == pytest.approx(rows.mean(axis=1).var(), rel=0.1)
+@pytest.mark.parametrize(("n_series", "length", "overlap"), [(1, 400, 8), (1, 480, 24), (7, 100, 8)])
+def test_overlapping_windows_count_for_what_they_are_worth(n_series: int, length: int, overlap: int) -> None:
+    windows = Windows(Layout(np.repeat(np.arange(n_series), length), overlap))
+    shocks = np.random.default_rng(1).normal(size=(4_000, n_series, length + overlap - 1))
+    rows = np.lib.stride_tricks.sliding_window_view(shocks, overlap, axis=2).mean(axis=-1)
+    measured = (windows.units(rows.reshape(4_000, -1)) ** 2).sum(axis=1).mean()
+    # a mean of moving averages weighs each shock as often as it is in one
+    weights = np.convolve(np.full(length, 1 / length), np.full(overlap, 1 / overlap))
+    assert measured == pytest.approx((weights**2).sum() / n_series, rel=0.03)
 
 
 def test_a_set_of_one_block_says_nothing_of_windows() -> None:

@@ -92,7 +92,7 @@ def test_where_none_keeps_them_the_nearest_is_named(fake: Callable[..., Any], tm
     found = choose(bench, standings, Limits(params=50, latency_us=2_000))
     assert (found.chosen, found.nearest) == (None, Design())
     assert found.sentence.startswith(
-        "No network keeps the limits; lstm ×1 comes nearest (nine in ten answers within 1e+03 us"
+        "No network keeps the limits; lstm ×1 comes nearest (nine in ten answers within 1,000 us"
     )
     assert kept(Limits(params=50), found, {"params": 100.0}).outcome == "warn"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from lamina.report.drawing import BLUE, GREY, ORANGE, dropdown, sized, values
 from lamina.report.formats import NAMING
-from lamina.report.points import cost_row, mark_frontier, place_labels
+from lamina.report.points import cost_row, cropped, frame_of, mark_frontier, place_labels
 from lamina.report.standings import standings
-from lamina.study.verdict import StudyRecord
+from lamina.study.verdict import Metric, StudyRecord
 
 if TYPE_CHECKING:
     import altair as alt
@@ -31,22 +32,32 @@ COST_OF_LIMIT = {
 }
 
 
-def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
-    """Score against a cost to choose; a step line joins what nothing cheaper beats, rules mark the limits."""
+def accuracy_against_cost(record: StudyRecord, *, first: str | None = None) -> Drawing | None:
+    """Score against a cost to choose; a step line joins what nothing cheaper beats, rules mark the limits.
+
+    Args:
+        first: the cost shown at the start, an attribute of a standing; None for training time.
+    """
     import altair as alt
 
     lines = standings(record)
     networks = [line for line in lines if line.is_network]
     part = "test" if any(line.test for line in networks or lines) else "validation"
-    rows = []
-    for cost in COSTS:
-        of_cost = [row for line in lines if (row := cost_row(line, part, record.metric, cost)) is not None]
-        mark_frontier(of_cost, lower_is_better=record.metric.direction == "lower")
-        place_labels(of_cost)
-        rows += of_cost
-    choices = {cost: title for cost, title in COSTS.items() if any(row["cost"] == cost for row in rows)}
-    if not rows:
+    of_costs = [
+        [row for line in lines if (row := cost_row(line, part, record.metric, cost)) is not None]
+        for cost in COSTS
+    ]
+    everything = [row for of_cost in of_costs for row in of_cost]
+    known = {row["cost"] for row in everything}
+    order = sorted(COSTS, key=lambda cost: cost != first)
+    choices = {cost: COSTS[cost] for cost in order if cost in known}
+    if not everything:
         return None
+    low, high = _score_frame(everything, record.metric)
+    for of_cost in of_costs:
+        mark_frontier(of_cost, lower_is_better=record.metric.direction == "lower")
+        place_labels(of_cost, low, high)
+    rows = [cropped(row, low, high) for row in everything]
     chosen = dropdown("cost_shown", "Cost", choices)
     title = f"{_score_title(record)}, {part} {NAMING[record.task].cases}"
     time = alt.X(
@@ -55,7 +66,8 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
         scale=alt.Scale(type="log"),
         axis=alt.Axis(grid=False, format="~g"),
     )
-    score = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False, padding=14))
+    frame = alt.Scale(domain=[low, high], nice=False)
+    score = alt.Y("at:Q", title=title, scale=frame)
     kind = alt.Color(
         "kind:N", title=None, scale=alt.Scale(domain=["network", "baseline"], range=[BLUE, ORANGE])
     )
@@ -70,7 +82,7 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
         nearest=True, on="pointerover", empty=False, clear="pointerout", fields=["name"]
     )
     interval = drawn.mark_rule(opacity=0.4, strokeWidth=1.5).encode(
-        x=time, y=alt.Y("low:Q", title=title), y2="high:Q", color=kind
+        x=time, y=alt.Y("low:Q", title=title, scale=frame), y2="high:Q", color=kind
     )
     frontier = (
         drawn.transform_filter("datum.frontier")
@@ -114,15 +126,24 @@ def accuracy_against_cost(record: StudyRecord) -> Drawing | None:
     late = named.transform_filter("datum.label === 'above'").mark_text(
         dy=-18, color="currentColor", fontSize=12
     )
-    first = next(iter(choices))
+    shown = next(iter(choices))
     said = ", ".join(
-        f"{row['name']} {row['mean_text']} at {row['cost_text']}" for row in rows if row["cost"] == first
+        f"{row['name']} {row['mean_text']} at {row['cost_text']}" for row in rows if row["cost"] == shown
     )
     return sized(
         alt.layer(limit, interval, frontier, point, early, late).add_params(chosen),
         height=340,
-        says=f"{title}, against {choices[first]}: {said}.",
+        says=f"{title}, against {choices[shown]}: {said}.",
     )
+
+
+def _score_frame(rows: Sequence[dict[str, Any]], metric: Metric) -> tuple[float, float]:
+    """Ends of the axis of scores: of the networks, and of the simple methods that come near to them."""
+    networks = [row["mean"] for row in rows if row["kind"] == "network"]
+    low, high = frame_of(networks or [row["mean"] for row in rows], metric)
+    near = [row["mean"] for row in rows if low - (high - low) <= row["mean"] <= high + (high - low)]
+    room = 0.1 * (high - low)  # so that what stands at the edge lies apart from all others
+    return min(low, min(near) - room), max(high, max(near) + room)
 
 
 def _score_title(record: StudyRecord) -> str:

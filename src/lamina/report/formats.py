@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 UNKNOWN = "–"
@@ -88,6 +89,28 @@ def count(number: int | None) -> str:
     ('17,520', '–')
     """
     return UNKNOWN if number is None else f"{number:,}"
+
+
+def capitalised(sentence: str) -> str:
+    """The sentence with a capital at its beginning, unless that is a name or a figure.
+
+    >>> capitalised("undecided between lstm and gru"), capitalised("lstm is enough"), capitalised("no: none")
+    ('Undecided between lstm and gru', 'lstm is enough', 'No: none')
+    """
+    first, _, _ = sentence.replace(":", " ").partition(" ")
+    return sentence[:1].upper() + sentence[1:] if first in {"undecided", "yes", "no"} else sentence
+
+
+def headline(sentence: str) -> tuple[str, str]:
+    """What a sentence says, and the evidence that follows it.
+
+    >>> headline("2 layers. 7.1 % better than 1 (95 %: 5.0 to 9.3 %, 9 seeds).")
+    ('2 layers.', '7.1 % better than 1 (95 %: 5.0 to 9.3 %, 9 seeds).')
+    >>> headline("undecided between 1 and 2 layers after 2 seeds (2: 1 % worse); 3 more would tell.")
+    ('undecided between 1 and 2 layers after 2 seeds', '(2: 1 % worse); 3 more would tell.')
+    """
+    found = re.match(r"(.+?)(?:(?<=\.) | (?=\())(.+)", sentence)
+    return (found[1], found[2]) if found else (sentence, "")
 
 
 def unbroken(sentence: str) -> str:

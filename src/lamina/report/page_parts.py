@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.report.drawing import specification
-from lamina.report.formats import count, duration, percent, percent_range, significant, unbroken
+from lamina.report.formats import (
+    capitalised,
+    count,
+    duration,
+    headline,
+    percent,
+    percent_range,
+    significant,
+    unbroken,
+)
 from lamina.report.tables import Table
 
 if TYPE_CHECKING:
@@ -82,6 +91,8 @@ def fill(template: str, content: Mapping[str, Any]) -> str:
         "significant": significant,
         "percent": percent,
         "percent_range": percent_range,
+        "capitalised": capitalised,
+        "headline": headline,
         "unbroken": unbroken,
         "duration": duration,
         "count": count,

@@ -38,7 +38,7 @@ def role(line: Standing, verdict: Verdict) -> str:
 def ends(score: Estimate, metric: Metric) -> dict[str, float]:
     """The interval of a mean, both ends the mean where it has none; a share stays between 0 and 1."""
     half_width = score.half_width or 0.0
-    least, most = (0.0, 1.0) if metric.unit.startswith("share") else (-math.inf, math.inf)
+    least, most = _bounds(metric)
     return {"low": max(least, score.mean - half_width), "high": min(most, score.mean + half_width)}
 
 
@@ -53,6 +53,31 @@ def mean_row(line: Standing, verdict: Verdict, metric: Metric) -> dict[str, Any]
         "mean_text": str(line.validation),
         "role": role(line, verdict),
     }
+
+
+def frame_of(scores: Sequence[float], metric: Metric) -> tuple[float, float]:
+    """Ends of an axis that shows these scores, with half of their range on each side.
+
+    Intervals of few seeds are so wide that an axis for all of them would leave the scores a few pixels.
+
+    >>> frame_of([0.5, 0.7], Metric(name="accuracy", unit="share of sequences", direction="higher"))
+    (0.4, 0.8)
+    """
+    low, high = min(scores), max(scores)
+    room = 0.5 * (high - low) or 0.05 * abs(high) or 1.0
+    least, most = _bounds(metric)
+    return max(least, round(low - room, 12)), min(most, round(high + room, 12))
+
+
+def _bounds(metric: Metric) -> tuple[float, float]:
+    """What a score can be; a share is between 0 and 1."""
+    return (0.0, 1.0) if metric.unit.startswith("share") else (-math.inf, math.inf)
+
+
+def cropped(row: dict[str, Any], low: float, high: float) -> dict[str, Any]:
+    """A row whose interval ends with the axis; ``at`` is where its mean is drawn."""
+    at, *ends = (min(max(row[name], low), high) for name in ("mean", "low", "high"))
+    return {**row, "at": at, "low": ends[0], "high": ends[1]}
 
 
 def cost_row(line: Standing, part: str, metric: Metric, cost: str = "train_s") -> dict[str, Any] | None:
@@ -86,18 +111,20 @@ def mark_frontier(rows: list[dict[str, Any]], *, lower_is_better: bool) -> None:
         best = min(best, sign * row["mean"])
 
 
-def place_labels(rows: list[dict[str, Any]]) -> None:
-    """Set `label` on the best network and on frontier points that stand clear of those already named."""
+def place_labels(rows: list[dict[str, Any]], low: float, high: float) -> None:
+    """Set `label` on the best network and on frontier points that stand clear of those already named.
+
+    Args:
+        low, high: ends of the axis of scores.
+    """
     if not rows:
         return
     times = [math.log10(row["time"]) for row in rows]
-    means = [row["mean"] for row in rows]
     width = max(times) - min(times) or 1.0
-    height = max(means) - min(means) or 1.0
     named: list[tuple[float, float]] = []
     for row in sorted(rows, key=lambda row: (not row["best"], row["time"])):
         x = (math.log10(row["time"]) - min(times)) / width
-        y = (row["mean"] - min(means)) / height
+        y = (min(max(row["mean"], low), high) - low) / (high - low)
         clear = all(
             abs(x - other_x) > LABEL_WIDTH or abs(y - other_y) > LABEL_HEIGHT for other_x, other_y in named
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lamina.report.drawing import BLUE, CATEGORIES, GREY, sized, values
 from lamina.report.formats import NAMING, duration, significant
-from lamina.report.points import mean_row, role, short
+from lamina.report.points import cropped, frame_of, mean_row, role, short
 from lamina.report.standings import Standing, standings
 from lamina.study.verdict import StudyRecord, Verdict
 
@@ -27,20 +27,32 @@ def question_scores(record: StudyRecord, verdict: Verdict) -> Drawing | None:
     lines = [line for line in _arms(record, verdict) if line.validation is not None]
     if not lines:
         return None
-    scores = {candidate.id: candidate.scores for candidate in record.candidates}
-    dots = [
-        {"arm": line.name, "score": score.validation, "seed": score.seed}
+    seeds_of = {candidate.id: candidate.scores for candidate in record.candidates}
+    scores = {
+        line.name: {
+            one.seed: one.validation for one in seeds_of.get(line.id, ()) if one.validation is not None
+        }
         for line in lines
-        for score in scores.get(line.id, ())
-        if score.validation is not None
+    }
+    dots = [
+        {"arm": arm, "score": score, "seed": seed}
+        for arm, found in scores.items()
+        for seed, score in found.items()
     ]
-    means = [mean_row(line, verdict, record.metric) for line in lines]
-    title = f"{record.metric.name} ({record.metric.unit}), validation {NAMING[record.task].cases}"
+    measured = [score for found in scores.values() for score in found.values()]
+    low, high = frame_of(
+        [*measured, *(line.validation.mean for line in lines if line.validation)], record.metric
+    )
+    means = [cropped(mean_row(line, verdict, record.metric), low, high) for line in lines]
+    title = [f"{record.metric.name} ({record.metric.unit})", f"validation {NAMING[record.task].cases}"]
     arm = alt.Y("arm:N", title=None, sort=[line.name for line in lines], axis=_arm_axis())
     shade = _role_colour()
     drawn = alt.Chart(values(means))
     interval = drawn.mark_rule(strokeWidth=3, opacity=0.55).encode(
-        y=arm, x=alt.X("low:Q", title=title, scale=alt.Scale(zero=False)), x2="high:Q", color=shade
+        y=arm,
+        x=alt.X("low:Q", title=title, scale=alt.Scale(domain=[low, high], nice=False)),
+        x2="high:Q",
+        color=shade,
     )
     mean = drawn.mark_point(filled=True, shape="diamond", size=150, opacity=1).encode(
         y=arm,
@@ -65,14 +77,18 @@ def question_scores(record: StudyRecord, verdict: Verdict) -> Drawing | None:
             ],
         )
     )
-    band = _rope_band(record, lines, verdict)
+    band = _rope_band(record, lines, verdict, low, high)
     means_said = ", ".join(f"{row['arm']} {row['mean_text']}" for row in means)
     return sized(
-        alt.layer(*band, interval, seeds, mean), height=_rows_height(lines), says=f"{title}: {means_said}."
+        alt.layer(*band, interval, seeds, mean),
+        height=_rows_height(lines),
+        says=f"{', '.join(title)}: {means_said}.",
     )
 
 
-def _rope_band(record: StudyRecord, lines: Sequence[Standing], verdict: Verdict) -> list[alt.Chart]:
+def _rope_band(
+    record: StudyRecord, lines: Sequence[Standing], verdict: Verdict, low: float, high: float
+) -> list[alt.Chart]:
     """The range of scores that do not differ from the answer's by an amount that matters."""
     import altair as alt
 
@@ -80,9 +96,9 @@ def _rope_band(record: StudyRecord, lines: Sequence[Standing], verdict: Verdict)
     if chosen is None or not record.settings.rope:
         return []
     reach = record.settings.rope * abs(chosen.mean)
-    ends = [{"from": chosen.mean - reach, "to": chosen.mean + reach}]
+    ends = [{"from": max(low, chosen.mean - reach), "to": min(high, chosen.mean + reach)}]
     shape = alt.Chart(values(ends)).mark_rect(color=BLUE, opacity=0.12)
-    return [shape.encode(x=alt.X("from:Q", scale=alt.Scale(zero=False)), x2="to:Q")]
+    return [shape.encode(x="from:Q", x2="to:Q")]
 
 
 def question_costs(record: StudyRecord, verdict: Verdict) -> Drawing | None:
@@ -202,7 +218,7 @@ def _arms(record: StudyRecord, verdict: Verdict) -> list[Standing]:
 def _arm_axis() -> alt.Axis:
     import altair as alt
 
-    return alt.Axis(grid=False, domain=False, labelFontSize=13, labelLimit=150)
+    return alt.Axis(grid=False, domain=False, labelFontSize=12, labelLimit=175)
 
 
 def _rows_height(lines: Sequence[object]) -> int:

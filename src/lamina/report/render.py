@@ -94,15 +94,27 @@ def _arm_figures(record: StudyRecord, verdict: Verdict) -> tuple[Figure | None, 
         figure(
             f"scores-{verdict.id}",
             f"{record.metric.direction.capitalize()} is better. Small dots are seeds, diamonds their means, "
-            f"bars the 95 % interval of the mean.{answer} The verdict rests on paired differences, which "
-            "can be surer than these bars look.",
+            f"bars the 95 % interval of the mean, cut where the frame ends.{answer} The verdict rests on "
+            "paired differences, which can be surer than these bars look.",
             question_charts.question_scores(record, verdict),
         ),
-        figure(
+        _limited_costs(record)
+        if verdict.id == "limits"
+        else figure(
             f"costs-{verdict.id}",
             "What one seed of each costs to train.",
             question_charts.question_costs(record, verdict),
         ),
+    )
+
+
+def _limited_costs(record: StudyRecord) -> Figure | None:
+    limited = next((cost_chart.COST_OF_LIMIT[name] for name in record.settings.limits), None)
+    return figure(
+        "costs-limits",
+        "The dotted rule is the limit: what lies right of it is not allowed. The dashed line joins what "
+        "nothing cheaper beats, so it shows what a tighter or a wider limit would give.",
+        cost_chart.accuracy_against_cost(record, first=limited),
     )
 
 
@@ -134,7 +146,8 @@ def _leaderboard(record: StudyRecord) -> Section | None:
     cost = figure(
         "cost",
         "The dashed line joins what nothing cheaper beats; a dotted rule is a limit that was set. "
-        "Larger dots have more parameters. Times under 0.01 s stand at 0.01 s.",
+        "Larger dots have more parameters. Times under 0.01 s stand at 0.01 s, and scores far from the "
+        "networks' at the edge.",
         cost_chart.accuracy_against_cost(record),
     )
     return section("leaderboard", "Leaderboard", tables.leaderboard(record), cost)

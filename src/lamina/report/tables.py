@@ -12,10 +12,14 @@ from lamina.study.verdict import Forecast, StudyRecord, Verdict
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell says, and the figure it sorts by; without a figure it sorts by its text."""
+    """What a cell says, and the figure it sorts by; without a figure it sorts by its text.
+
+    ``note`` stands small below it.
+    """
 
     text: str
     figure: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,6 @@ def leaderboard(record: StudyRecord) -> Table | None:
         "parameters",
         "memory (MB)",
         "energy (J)",
-        "note",
     )
     rows = tuple(Row(_leaderboard_cells(line), marked=line.is_best) for line in lines)
     caption = (
@@ -76,18 +79,17 @@ def arms(record: StudyRecord, verdict: Verdict) -> Table | None:
     rows = tuple(
         Row(
             (
-                Cell(line.name),
+                Cell(line.name, note=line.note or ""),
                 _estimate(line.validation),
                 _figure(seeds := line.validation.seeds if line.validation else 0, count(seeds)),
                 _figure(line.train_s),
                 _figure(line.parameters, count(line.parameters)),
-                Cell(line.note or ""),
             ),
             marked=line.id == verdict.chosen,
         )
         for line in shown
     )
-    columns = ("model", f"{metric.name} validation", "seeds", "train (s)", "parameters", "note")
+    columns = ("model", f"{metric.name} validation", "seeds", "train (s)", "parameters")
     return _without_empty_columns(Table("What was compared", columns, rows))
 
 
@@ -186,7 +188,7 @@ def recall(record: StudyRecord) -> Table | None:
 
 def _leaderboard_cells(line: Standing) -> tuple[Cell, ...]:
     return (
-        Cell(line.name),
+        Cell(line.name, note=line.note or ""),
         _estimate(line.test),
         _estimate(line.validation),
         _figure(line.train_s),
@@ -196,7 +198,6 @@ def _leaderboard_cells(line: Standing) -> tuple[Cell, ...]:
         _figure(line.parameters, count(line.parameters)),
         _figure(line.peak_mb),
         _figure(line.train_j),
-        Cell(line.note or ""),
     )
 
 

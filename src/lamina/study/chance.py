@@ -42,7 +42,7 @@ class Windows:
         begins = np.flatnonzero(np.r_[True, layout.series[1:] != layout.series[:-1]])
         lengths = np.diff(np.r_[begins, len(layout.series)])
         self.n_windows = len(layout.series)
-        self._begins, self._lengths = begins, lengths
+        self._begins, self._lengths, self._reach = begins, lengths, layout.block_windows
         waves = [_waves(int(length), layout.block_windows) for length in lengths]
         few_waves = sum(waves) < len(begins) - 1
         self._by_series = len(begins) > 1 and (len(begins) >= MANY_SERIES or few_waves)
@@ -68,7 +68,9 @@ class Windows:
             return sums * (math.sqrt(n_series / (n_series - 1)) / self.n_windows)
         return np.hstack(
             [
-                apart[:, begin : begin + length] @ _cosines(length, waves) * (length / self.n_windows)
+                apart[:, begin : begin + length]
+                @ _cosines(length, waves, self._reach)
+                * (length / self.n_windows)
                 for begin, length, waves in zip(self._begins, self._lengths, self._waves, strict=True)
                 if waves
             ]
@@ -91,11 +93,19 @@ def _waves(length: int, block_windows: int) -> int:
     return min(length // (2 * block_windows), math.floor(0.4 * math.pow(length, 2 / 3)))
 
 
-def _cosines(length: int, waves: int) -> Array:
-    """Orthogonal cosines, (length, waves), so scaled that squares of projections sum to a mean's variance."""
+def _cosines(length: int, waves: int, block_windows: int) -> Array:
+    """Orthogonal cosines, (length, waves), so scaled that squares of projections sum to a mean's variance.
+
+    Windows that share data with ``block_windows`` neighbours are like sums of so many shocks, of which a wave
+    passes less the shorter it is. Each wave is raised by what is missing.
+    """
+    number = np.arange(1, waves + 1)
     phase = np.pi * (np.arange(length) + 0.5) / length
-    cosines: Array = np.cos(np.outer(phase, np.arange(1, waves + 1)))
-    return cosines * (math.sqrt(2 / waves) / length)
+    cosines: Array = np.cos(np.outer(phase, number))
+    half_turn = np.pi * number / (2 * length)
+    passed = np.sin(block_windows * half_turn) / (block_windows * np.sin(half_turn))
+    scaled: Array = cosines * (math.sqrt(2 / waves) / length) / passed
+    return scaled
 
 
 def satterthwaite(parts: Array | Sequence[float], freedoms: Sequence[float]) -> float:

@@ -13,15 +13,16 @@ from scipy import special
 
 from lamina.study.chance import Gap, Scale, Spread, Windows, gap, spread
 from lamina.study.scores import Arm, Layout, on_shared_windows
-from lamina.study.sequential import LEVEL, ONE_LOOK, SAME_LEVEL, Looks
+from lamina.study.sequential import LEVEL, ONE_LOOK, SAME_LEVEL, SAME_SPENT, Looks
 
 Relation = Literal["better", "worse", "same", "unclear"]
 
 TEST = "Student's t on the log ratio of mean scores, with seeds and windows as two sources of chance"
 MISSED = 0.05  # share of the intervals of one look that do not hold the truth
-# With several looks, a study stops where scores happen to lie far apart. A share of 0.03 for each look alone
-# then misses in 3 to 7 % of questions at their last look (benchmarks/verdict.py, "interval at the stop").
-MISSED_BY_LOOK = 0.03
+# A study that stops early does so because scores lie far apart, so that its intervals must be wider the more
+# looks it has had. Missed by share 0.05 (first look / seeds)^0.23 they miss in 3 to 7 % of questions at their
+# last look (benchmarks/verdict.py, "interval at the stop").
+FALLING = 0.23
 MOST_FORESEEN = 1_000  # seeds; more than that are not worth foretelling
 _EXACT = 1e-12  # standard errors below this share of the gap are rounding
 
@@ -192,9 +193,8 @@ def _compare(
         return replace(unknown, interval=certain, bounds=certain, p=p, p_corrected=p, more_seeds=0)
     look = min(a.tried, b.tried)
     p = float(special.stdtr(known.freedom, -known.size / known.error))
-    missed = MISSED if len(rules.looks.seeds) == 1 else MISSED_BY_LOOK
-    within = -known.error * special.stdtrit(known.freedom, missed / 2)
-    same_level = rules.looks.level(look, SAME_LEVEL, last=rules.last)
+    within = -known.error * special.stdtrit(known.freedom, _missed(rules.looks, look) / 2)
+    same_level = rules.looks.level(look, SAME_LEVEL, last=rules.last, power=SAME_SPENT)
     bound = -known.error * special.stdtrit(known.freedom, same_level)
     return replace(
         unknown,
@@ -205,6 +205,11 @@ def _compare(
         more_seeds=_more_seeds(known, scale.gap(rules.rope), rules.level / rivals),
         hope=_hope(known, scale.gap(rules.rope), rules, rivals),
     )
+
+
+def _missed(looks: Looks, seeds: float) -> float:
+    """Share of the intervals of a look at so many seeds that do not hold the truth."""
+    return MISSED if len(looks.seeds) == 1 else MISSED * min(1.0, looks.seeds[0] / seeds) ** FALLING
 
 
 def _more_seeds(known: Gap, rope: float, level: float) -> int | None:
@@ -234,7 +239,7 @@ def _hope(known: Gap, rope: float, rules: Rules, rivals: int) -> float:
     error = known.error_at(*(max(most, n) for n in known.n_seeds))
     drift = math.sqrt(max(0.0, known.error**2 - error**2))
     shown = max(rope, -special.ndtri(rules.looks.level(most, rules.level / rivals)) * error)
-    ruled_out = rope + special.ndtri(rules.looks.level(most, SAME_LEVEL)) * error
+    ruled_out = rope + special.ndtri(rules.looks.level(most, SAME_LEVEL, power=SAME_SPENT)) * error
     if drift <= _EXACT:
         return float(known.size >= shown or known.size <= ruled_out)
     return float(special.ndtr((known.size - shown) / drift) + special.ndtr((ruled_out - known.size) / drift))

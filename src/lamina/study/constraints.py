@@ -20,10 +20,10 @@ PROBE_STEPS = 2
 SHARE = 16.0  # weight of the stage in the budget, beside those of the questions
 SPARE = 0.9  # share of the training time that is used, as runs differ
 WORDS = {
-    "latency_us": "nine in ten answers within {:.3g} us",
-    "params": "{:,.0f} parameters",
-    "train_s": "{:.3g} s of training",
-    "memory_mb": "{:.3g} MB of memory in training",
+    "latency_us": "nine in ten answers within {} us",
+    "params": "{} parameters",
+    "train_s": "{} s of training",
+    "memory_mb": "{} MB of memory in training",
 }
 SIZES_MB = {"": 1e-6, "K": 1e-3, "M": 1.0, "G": 1e3}
 
@@ -230,6 +230,11 @@ def kept(limits: Limits, fit: Fit | None, measured: Mapping[str, float]) -> Chec
 
 def _told(limits: Limits, costs: Mapping[str, float]) -> str:
     return ", ".join(
-        f"{WORDS[name].format(costs[name])} where {limit:,.4g} {'is' if name != 'params' else 'are'} allowed"
+        f"{WORDS[name].format(_figure(costs[name]))} where {_figure(limit)} "
+        f"{'is' if name != 'params' else 'are'} allowed"
         for name, limit in limits.given.items()
     )
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -127,7 +127,7 @@ def _depth_answer(facts: Facts) -> str:
 def _depth_undecided(facts: Facts) -> str:
     a, b = facts.shown.a, facts.shown.b
     words = (
-        f"Undecided between {a} and {_layers(b)} after {_seeds(facts.shown)} ({b}: {_size(facts.shown)}, "
+        f"undecided between {a} and {_layers(b)} after {_seeds(facts.shown)} ({b}: {_size(facts.shown)}, "
         f"{_range(facts.shown)}); {would_change(facts)}. Until then {a}, the smaller."
     )
     if facts.earlier:

@@ -37,8 +37,13 @@ SAME_LEVEL = 0.05  # of a question: chance to rule out a gain that is there
 LOOKS = (5, 10, 16, 24)  # seeds of each arm; benchmarks/verdict.py measures what other plans would give
 MOST_SEEDS = LOOKS[-1]
 APART = 1.3  # a look has at least this many times the seeds of the one before
-DEPTH_SHARE = 0.5
+DEPTH_SHARE = 0.6
 FURTHER_SHARE = 0.1
+# Error spent by a look at a share s of all seeds is s^SPENT of the whole: below 1, early looks have more of
+# it. A gain of two deviations between seeds was found by ten seeds in 94 % of studies at 1, 95.5 % at 0.8.
+SPENT = 0.8
+# A gain is ruled out late rather than early: what ends a study early by chance leaves a wrong interval.
+SAME_SPENT = 1.5
 
 _POINTS = 301  # of the grid a density is integrated on; errors of levels stay below one part in a thousand
 _LOWEST_Z = -8.0
@@ -47,9 +52,11 @@ _TOTALS = np.logspace(-12, -0.01, 37)  # errors at which a repeated p is tabulat
 
 @dataclass(frozen=True)
 class Looks:
-    """Numbers of seeds at which a question is looked at, ascending; error is spent in proportion to them.
+    """Numbers of seeds at which a question is looked at, ascending; error is spent as they rise.
 
     A look at another number counts as one after all planned ones below it.
+
+    Source: the power family of Kim & DeMets 1987, doi:10.1093/biomet/74.1.149.
     """
 
     seeds: tuple[int, ...]
@@ -58,9 +65,9 @@ class Looks:
         """Seeds of the next look, or None after the last."""
         return next((planned for planned in self.seeds if planned > seeds), None)
 
-    def level(self, seeds: float, total: float, *, last: bool = False) -> float:
+    def level(self, seeds: float, total: float, *, last: bool = False, power: float = SPENT) -> float:
         """One-sided level of the look at ``seeds``, where all looks together may err in ``total``."""
-        path, spent = self._path(seeds, last)
+        path, spent = self._path(seeds, last, power)
         return _nominal(path, tuple(total * share for share in spent))[-1]
 
     def repeated_p(self, seeds: float, p: float, *, last: bool = False) -> float:
@@ -68,18 +75,18 @@ class Looks:
 
         Source: Jennison & Turnbull 2000, Group Sequential Methods, section 9.5.
         """
-        path, spent = self._path(seeds, last)
+        path, spent = self._path(seeds, last, SPENT)
         totals, levels = _table(path, spent)
         if p >= levels[-1]:
             return 1.0
         return float(np.exp(np.interp(math.log(max(p, levels[0])), np.log(levels), np.log(totals))))
 
-    def _path(self, seeds: float, last: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def _path(self, seeds: float, last: bool, power: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Numbers of seeds up to this look, and shares of the error spent by each."""
         most = self.seeds[-1]
         seeds = min(seeds, most)
         path = (*(float(planned) for planned in self.seeds if planned < seeds), float(seeds))
-        spent = [one / most for one in path]
+        spent = [(one / most) ** power for one in path]
         if last:
             spent[-1] = 1.0
         return path, tuple(spent)
@@ -116,8 +123,8 @@ def error_level(
     Source: the fallback procedure of Wiens 2003, doi:10.1002/pst.64.
 
     >>> asked = ("depth", "direction", "cell")
-    >>> error_level("depth", asked), error_level("cell", asked), error_level("cell", asked, {"direction"})
-    (0.025, 0.0125, 0.025)
+    >>> error_level("depth", asked), round(error_level("cell", asked, {"direction"}), 4)
+    (0.03, 0.02)
     >>> round(error_level("clipping", asked, further=("clipping",)), 4)
     0.005
     """
