@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import platform
 import time
 
 import numpy as np
@@ -50,6 +51,19 @@ def test_peak_memory_sees_what_was_freed_again() -> None:
     assert measured.growth_bytes >= 0.9 * size
     assert measured.peak_bytes >= measured.growth_bytes
     assert measured.seconds >= 0.05
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries cannot return free memory")
+def test_memory_that_an_earlier_call_left_free_counts_again() -> None:
+    """Small pieces, which the C library keeps for later when they are freed."""
+
+    def allocate() -> float:
+        pieces = [torch.ones(4096) for _ in range(2_000)]  # 33 MB
+        time.sleep(0.05)
+        return float(sum(float(piece[0]) for piece in pieces))
+
+    growths = [measure(allocate).growth_bytes for _ in range(2)]
+    assert min(growths) >= 25e6
 
 
 def test_an_error_of_the_call_is_passed_on_and_the_sampler_ends() -> None:
