@@ -137,9 +137,12 @@ def test_a_snapshot_holds_what_was_adapted(tmp_path: Path) -> None:
     one, two = session.step_next(1.0, {}), other.step_next(1.0, {})  # type: ignore[attr-defined]  # of forecasts
     assert one is not None
     np.testing.assert_array_equal(one.quantiles, two.quantiles)
-    with pytest.raises(SavedModelError, match="of another model"):
+    made = "this snapshot was made with adaptive intervals of 80, 90 %, and this session has"
+    with pytest.raises(
+        SavedModelError, match=f"{made} no adaptive intervals. Open it with the same adaptive="
+    ):
         forecaster().stream().restore(tmp_path / "states.bin")
-    with pytest.raises(SavedModelError, match="of another model"):
+    with pytest.raises(SavedModelError, match=f"{made} adaptive intervals of 90 %"):
         forecaster().stream(adaptive=[90]).restore(tmp_path / "states.bin")
 
 

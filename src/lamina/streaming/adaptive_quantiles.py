@@ -135,6 +135,7 @@ class AdaptiveKeys:
                 f"this model forecasts quantiles from {given[0]:g} to {given[-1]:g}, narrower than an "
                 f"interval of {max(percent):g} %. Fit with wider quantiles=."
             )
+        self.percent = tuple(sorted(set(percent)))
         self.levels = tuple(sorted({*tails, 0.5, *(1 - tail for tail in tails)}))
         self._given = tuple(given)
         self._horizon = horizon

@@ -13,7 +13,7 @@ from typing_extensions import override
 from lamina.data.calendar import WEEK_US, calendar_features, calendar_names
 from lamina.data.frequency import Frequency
 from lamina.data.scaling import Standardizer
-from lamina.errors import ConfigError, DataError
+from lamina.errors import ConfigError, DataError, SavedModelError
 from lamina.streaming.adaptive_quantiles import AdaptiveKeys
 from lamina.streaming.forecast_rows import SeriesRow, SeriesRowForm
 from lamina.streaming.packed import Weights, optional, plain, require_native
@@ -124,7 +124,6 @@ class ForecastSession(Session):
         """Let the intervals of each key follow its values from here on."""
         self._adaptive = AdaptiveKeys(percent, self.levels, self.horizon)
         self._given_levels, self.levels = self.levels, self._adaptive.levels
-        self._digest = f"{self._digest} adaptive {self.levels}"
 
     def _continue(self, ids: Sequence[str], history: Mapping[str, NDArray[Any]]) -> None:
         """Begin with the stored rows of each series."""
@@ -178,6 +177,16 @@ class ForecastSession(Session):
         if head is not None and head[1] is not None:
             row[self._rows.time] = self._times(head[1])[0]
         return self.step(row, key=key)
+
+    def require_levels(self, percent: Sequence[float]) -> None:
+        """Check that forecasts have these central intervals.
+
+        Raises:
+            ConfigError: one is none, or wider than the quantiles of the forecasts.
+        """
+        nothing = np.zeros((0, len(self.levels)))
+        for level in percent:
+            interval(self.levels, nothing, level)
 
     @property
     def needs_future(self) -> bool:
@@ -326,6 +335,23 @@ class ForecastSession(Session):
         return super().bound_bytes + adaptive
 
     @override
+    def _header(self) -> dict[str, Any]:
+        return {
+            **super()._header(),
+            "adaptive": [] if self._adaptive is None else list(self._adaptive.percent),
+        }
+
+    @override
+    def _require_own(self, header: Mapping[str, Any]) -> None:
+        ours, theirs = self._header()["adaptive"], header.get("adaptive", [])
+        if header.get("model") == self._digest and theirs != ours:
+            raise SavedModelError(
+                f"this snapshot was made with {_named(theirs)}, and this session has {_named(ours)}. Open it "
+                "with the same adaptive= (on the command line --adaptive and --level)."
+            )
+        super()._require_own(header)
+
+    @override
     def _dump(self) -> bytes:
         states = super()._dump()
         if self._adaptive is None:
@@ -340,6 +366,13 @@ class ForecastSession(Session):
         state = unpack_state(*unpack_snapshot(states))
         super()._load(state["states"])
         self._adaptive.take(state["adaptive"])
+
+
+def _named(percent: Sequence[float]) -> str:
+    """Adaptive intervals in words."""
+    if not percent:
+        return "no adaptive intervals"
+    return f"adaptive intervals of {', '.join(f'{each:g}' for each in percent)} %"
 
 
 def _native_session(
