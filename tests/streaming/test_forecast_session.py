@@ -11,7 +11,7 @@ import torch
 from lamina.errors import ConfigError, DataError
 from lamina.estimators.forecaster import Forecaster
 from lamina.nn.stack import StackConfig
-from lamina.streaming import forecast_session
+from lamina.streaming import forecast_session, opening, packed
 from lamina.streaming.forecast_session import Forecast, ForecastSession
 from lamina.streaming.session import Session
 from lamina.training.optim import TrainingConfig
@@ -97,6 +97,17 @@ def test_a_session_forecasts_what_predict_does(gaps: bool, covariates: bool, att
         found = session.step(data.row(row, named=True), future=ahead(data, row))
         future = data[row + 1 : row + 1 + HORIZON].select("ds", "plan") if covariates else None
         assert_agrees(found, model, data[: row + 1], future)
+
+
+@pytest.mark.parametrize("unit", packed.require_native().runnable_units())
+def test_every_unit_forecasts_what_predict_does(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maps of one vector and of several, and what is known ahead."""
+    monkeypatch.setattr(opening, "new_model", lambda storage: packed.new_model(storage, unit))
+    data = frame(gaps=True, covariates=True)
+    model = fitted(data, stack=StackConfig(hidden_sizes=(70,)))
+    found = model.stream().step(data.row(KNOWN, named=True), future=ahead(data, KNOWN))
+    future = data[KNOWN + 1 : KNOWN + 1 + HORIZON].select("ds", "plan")
+    assert_agrees(found, model, data[: KNOWN + 1], future)
 
 
 @pytest.mark.parametrize("step", ["1d", "1mo"])

@@ -27,6 +27,7 @@ Array = NDArray[np.float64]
 # row, they take ten times as long as a small network.
 STRETCH = 128
 MOST_STRETCHES = 64
+_DATES = np.dtype("M8[us]")  # made from its name with every forecast, it would cost a microsecond
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,10 @@ class ForecastSession(Session):
         """Begin with the stored rows of each series."""
         covariates = np.concatenate([history["past"], history["future"]], axis=1, dtype=np.float32)
         for number, key in enumerate(ids):
-            fixed = np.ascontiguousarray(history["static"][number], np.float32)
+            fixed = history["static"][number].astype(np.float32).tolist()
             for row in range(history["starts"][number], history["starts"][number + 1]):
-                y, time = float(history["y"][row]), int(history["time"][row])
-                self._native.push(key, y, np.ascontiguousarray(covariates[row]), fixed, 0, time)
+                numbers = (float(history["y"][row]), *covariates[row].tolist(), *fixed)
+                self._native.push(key, numbers, 0, int(history["time"][row]))
 
     @override
     def step(
@@ -164,7 +165,7 @@ class ForecastSession(Session):
             if key not in self:
                 self._adaptive.forget(key)
             self._adaptive.of(key).learn(row.y, skipped)
-        self._native.push(key, row.y, row.covariates, row.fixed, skipped, row.time)
+        self._native.push(key, row.numbers, skipped, row.time)
         if self._adaptive is not None and len(self._adaptive) > self.max_keys:
             self._adaptive.keep(self.keys())
         return self._forecast(key, known, row.time) if self._native.ready(key) else None
@@ -271,7 +272,7 @@ class ForecastSession(Session):
         return self._dates(last + self._ahead)
 
     def _dates(self, counts: NDArray[np.int64]) -> NDArray[Any]:
-        return counts.view("M8[us]") if self._rows.dated else counts
+        return counts.view(_DATES) if self._rows.dated else counts
 
     def _calendar(self, last: int | None) -> NDArray[np.float32]:
         """Calendar features of the steps after ``last``, (horizon, features)."""
