@@ -139,6 +139,21 @@ def test_windows_without_season_or_highway_are_read(segment: int) -> None:
     assert last.time is None
 
 
+def test_a_counted_row_without_its_number_is_the_next() -> None:
+    y = np.random.default_rng(1).normal(size=60).cumsum()
+    model = Forecaster(
+        3, input_size=12, stack=StackConfig(hidden_sizes=(6,)), training=TrainingConfig(max_steps=8)
+    )
+    model.fit(pl.DataFrame({"y": y[:50]}))
+    session, numbered = model.stream(), model.stream()
+    for row in range(50, 60):
+        found, expected = session.step(y[row]), numbered.step({"y": y[row], "ds": row})
+        assert found is not None
+        assert expected is not None
+        np.testing.assert_array_equal(found.quantiles, expected.quantiles)
+        np.testing.assert_array_equal(found.time, row + np.arange(1, 4))
+
+
 def test_a_model_with_gaps_forecasts_before_its_window_is_full() -> None:
     data = frame(gaps=True, covariates=False)
     model = fitted(data)

@@ -148,7 +148,8 @@ class ForecastSession(Session):
         Args:
             x: the values of the row by name, with the time where rows have one; None or NaN where missing,
                 which must have been so in training. A bare number is the target. Rows of a key come in order
-                of time; left-out steps count as missing rows.
+                of time; left-out steps count as missing rows. Where rows are counted and not dated, one
+                without its number is the next.
             key: the series.
             future: what is known of the next ``horizon`` rows, where the model was fitted on such columns.
 
@@ -160,15 +161,15 @@ class ForecastSession(Session):
         """
         row = self._rows.read(x)
         known = self._known(future)
-        skipped = self._skipped(key, row)
+        skipped, time = self._place(key, row)
         if self._adaptive is not None:
             if key not in self:
                 self._adaptive.forget(key)
             self._adaptive.of(key).learn(row.y, skipped)
-        self._native.push(key, row.numbers, skipped, row.time)
+        self._native.push(key, row.numbers, skipped, time)
         if self._adaptive is not None and len(self._adaptive) > self.max_keys:
             self._adaptive.keep(self.keys())
-        return self._forecast(key, known, row.time) if self._native.ready(key) else None
+        return self._forecast(key, known, time) if self._native.ready(key) else None
 
     def step_next(self, value: float, x: Mapping[str, object], *, key: str = "") -> Forecast | None:
         """Read the row one step after the last of a key: its value, and its covariates from ``x`` by name."""
@@ -225,23 +226,25 @@ class ForecastSession(Session):
             return self._nothing_known
         return self._rows.read_ahead(future, self.horizon)
 
-    def _skipped(self, key: str, row: SeriesRow) -> int:
-        """Steps of a key that were left out before this row."""
+    def _place(self, key: str, row: SeriesRow) -> tuple[int, int | None]:
+        """Steps of a key that were left out before this row, and the row's time."""
         head = self._native.head(key)
         if head is None:
             if row.time is None and self._cycles:
                 raise DataError(
                     f"this model reads the calendar, so a row needs its time as '{self._rows.time}'."
                 )
-            return 0
+            return 0, row.time
         last = head[1]
+        if row.time is None and last is not None and not self._rows.dated:
+            return 0, last + self._ticks
         if (last is None) != (row.time is None):
             raise DataError(
                 f"rows of a key have a time ('{self._rows.time}') each or none, and earlier ones of {key!r} "
                 f"{'had none' if last is None else 'had one'}. Give the same, or reset the key."
             )
         if last is None or row.time is None:
-            return 0
+            return 0, None
         steps, on_grid = self._steps(last, row.time)
         if steps < 1 or not on_grid:
             raise DataError(
@@ -254,7 +257,7 @@ class ForecastSession(Session):
                 "and not every column had missing values when the model was fitted. Fill them, or fit on "
                 "data with gaps."
             )
-        return steps - 1
+        return steps - 1, row.time
 
     def _steps(self, last: int, time: int) -> tuple[int, bool]:
         if self._ticks:
