@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/lamina/ops/csrc/*)
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/lamina/*/csrc/*)
 
 .PHONY: study test lint types tests sanitize install clean
 

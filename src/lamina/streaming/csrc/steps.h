@@ -32,6 +32,9 @@ struct Steps {
       return reinterpret_cast<V>(bits);
     }
   };
+  // Widened by a shift and a mask. The processor's products of pairs (AVX512_BF16), with each number of a row as
+  // the sum of two bfloat16 so that it stays as exact, were tried: 6.2 us a step at (64, 128, 2) both ways (Zen 4),
+  // for reading the weights is the limit.
   struct Bfloat16 {
     static constexpr int per = 2;
     template <int I>
