@@ -556,6 +556,8 @@ def stream(
     )
     if not isinstance(session, ForecastSession):
         refuse_typed(context, ("level",), why=f"{model} gives no forecasts")
+    if sys.stdin.isatty():
+        typer.echo("reading rows from the keyboard, one a line; Ctrl-D ends", err=True)
     done = stream_lines(
         session,
         sys.stdin.fileno(),

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lamina.errors import ConfigError, SavedModelError
+from lamina.errors import ConfigError, DataError, SavedModelError
 from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.load import load
@@ -101,6 +101,12 @@ def hours(rows: int, *, first: int = 0) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.parametrize("first", [b"1,2", b"\xff,a", b"0.5"])
+def test_csv_without_names_is_refused(model: Path, tmp_path: Path, first: bytes) -> None:
+    with pytest.raises(DataError, match="the first line of CSV names its columns"):
+        run(model, first + b"\n3,4\n", tmp_path, form="csv")
+
+
 def test_forecasts_are_written_with_their_times_and_intervals(forecaster: Path, tmp_path: Path) -> None:
     row = hours(1, first=200)[0]
     _, answers = run(forecaster, as_lines([row]), tmp_path, levels=(80,))
@@ -116,6 +122,14 @@ def test_forecasts_are_written_with_their_times_and_intervals(forecaster: Path, 
 def test_a_bad_row_is_answered_with_its_fault_and_changes_nothing(model: Path, tmp_path: Path) -> None:
     good = numbered(3)
     bad = [b"{", b"[1]", b'{"x": "text"}', b'{"x": [1]}', b'{"x": 3}', b'{"row": 0, "x": [1, 2]}', b"\xff"]
+    bad += [
+        b'{"x": [NaN, 1]}',
+        b'{"x": [null, 1]}',
+        b'{"x": [1e999, 1]}',
+        b'{"x": [true, "1"]}',
+        b'{"x": [[1, 2]]}',
+    ]
+    bad += [b'{"x": [%s, 1]}' % (b"9" * 400), b'{"x": [%s, 1]}' % (b"9" * 5000)]
     bad += [b'{"x": [1, 2], "key": "%s"}' % (b"k" * 1_000_000), b"[" * 100_000, b"x" * 3_000_000]
     lines = [json.dumps({**row, "row": None}).encode() for row in good]
     text = b"\n".join([lines[0], *bad, lines[1], b"", lines[2]])
@@ -162,6 +176,20 @@ def test_a_snapshot_of_another_model_is_refused(model: Path, tmp_path: Path) -> 
     other.save(tmp_path / "other")
     with pytest.raises(SavedModelError, match="of another model"):
         run(tmp_path / "other", as_lines(numbered(3)), tmp_path, snapshot=tmp_path / "state")
+
+
+def test_a_cut_snapshot_is_refused_and_left_alone(model: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    run(model, as_lines(numbered(3)), tmp_path, snapshot=state)
+    whole = state.read_bytes()
+    state.write_bytes(whole[:-20])
+    with pytest.raises(SavedModelError, match="cut off or damaged"):
+        run(model, as_lines(numbered(3)), tmp_path, snapshot=state)
+    assert state.read_bytes() == whole[:-20]
+    state.write_bytes(whole)
+    rows = numbered(5)
+    _, answers = run(model, as_lines(rows), tmp_path, snapshot=state)
+    assert [list(a["p"].values()) for a in answers] == expected(model, rows)[3:]
 
 
 def test_an_unknown_format_is_an_error(model: Path, tmp_path: Path) -> None:

@@ -88,6 +88,18 @@ def test_every_causal_stack_streams(cell: str, residual: str, norm: str, unit: s
     assert_streams(session_of(stack, unit=unit), stack, x)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_streamed_and_offline_outputs_do_not_part_over_100_000_steps(cell: Any) -> None:
+    torch.manual_seed(0)
+    stack = Stack(StackConfig(cell=cell, input_size=4, hidden_sizes=(16, 12))).eval()
+    x = torch.randn(1, 100_000, 4)
+    with torch.no_grad():
+        y, _ = stack(x)
+    step = session_of(stack).step
+    found = np.stack([step(row) for row in x[0].numpy()])
+    assert _gap(found, y[0].numpy()) <= TOLERANCE
+
+
 @pytest.mark.parametrize("sizes", [(1,), (5, 16), (17, 1, 33), (64, 64)])
 @pytest.mark.parametrize("cell", CELLS)
 def test_sizes_that_do_not_fill_a_vector(cell: str, sizes: tuple[int, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 from lamina.errors import ConfigError, DataError, did_you_mean
 from lamina.streaming.forecast_session import ForecastSession
 from lamina.streaming.journal import JOURNAL_BYTES, Journal
-from lamina.streaming.lines import Format, LineReader, Row, answer_row, batches_of_lines
+from lamina.streaming.lines import Format, LineReader, Row, answer_row, batches_of_lines, header_of
 from lamina.streaming.session import Session
 
 FORMATS: tuple[Format, ...] = ("json", "csv")
@@ -63,7 +62,8 @@ def stream_lines(
 
     Raises:
         ConfigError: an unknown format, or an interval that the forecasts do not have.
-        SavedModelError: the snapshot is damaged, of another model, or in use.
+        DataError: CSV without a first line that names its columns.
+        SavedModelError: the snapshot is damaged, of another model, in use, or cannot be written.
     """
     if form not in FORMATS:
         raise ConfigError(f"format is json or csv, but is {form!r}{did_you_mean(form, FORMATS)}")
@@ -164,7 +164,7 @@ class _Stream:
         for lines in batches:
             if not lines:
                 continue
-            self._reader = LineReader(key=self._key, header=next(csv.reader([lines[0].decode()])))
+            self._reader = LineReader(key=self._key, header=header_of(lines[0]))
             yield lines[1:]
             break
         yield from batches
