@@ -107,7 +107,8 @@ class AdaptiveQuantiles(Stateful):
             STEP,
             WARM_UP,
         )
-        return self._bounds[place].copy()
+        found: Array = self._bounds[place].copy()
+        return found
 
 
 class AdaptiveKeys:
