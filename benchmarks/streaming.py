@@ -1,9 +1,10 @@
 """How fast a session answers: `python benchmarks/streaming.py [--quick] [--json FILE]`.
 
 Everything is called from Python on one thread with NumPy arrays in and out, LSTM stacks of (input, hidden,
-layers). One key: the time of single steps, each timed alone, in rounds where ours, ONNX Runtime's, torch's and
-(where it is installed) deep-river's take turns, so that what else the machine does hits all alike. 1,000 keys: one call for a row of each.
-The limit is the time that reading the packed weights once takes, measured in a loop that does nothing else.
+layers). One key: the time of single steps, each timed alone, in rounds where ours, ONNX Runtime's, torch's
+and (where it is installed) deep-river's take turns, so that what else the machine does hits all alike. 1,000
+keys: one call for a row of each. The limit is the time that reading the packed weights once takes, measured
+in a loop that does nothing else.
 
 Then the promises: streamed and offline outputs over 100,000 steps, memory over 1,000,000 steps, and the
 accuracy of int8 weights on JapaneseVowels. Exits with 1 where a bar is missed; bfloat16 is held to its bar
@@ -128,9 +129,9 @@ def check_onnx(stack: Stack, session: Any, names: list[str], feed: dict[str, Any
 
 
 def deep_river_step(size: tuple[int, int, int]) -> Callable[[], None] | None:
-    """predict_one of deep-river's LSTM, which has one layer; None where there are more, or it is not installed.
+    """predict_one of deep-river's LSTM, which carries no state and answers with a class.
 
-    It carries no state, and answers with a class.
+    It has one layer; None where there are more, or where it is not installed.
     """
     features, hidden, layers = size
     if layers > 1 or importlib.util.find_spec("deep_river") is None:
