@@ -304,7 +304,7 @@ _ROWS_SHOWN = 100  # a bar that moves with every row would cost as much as learn
 
 @contextmanager
 def rows_bar(console: Console, rows: int) -> Iterator[Callable[[object, object], None]]:
-    """A bar over the rows of a stream; what it gives is called once a row."""
+    """A bar over the rows of a stream, in a terminal alone; what it gives is called once a row."""
     progress = Progress(
         TextColumn("learning"),
         BarColumn(),
@@ -313,6 +313,7 @@ def rows_bar(console: Console, rows: int) -> Iterator[Callable[[object, object],
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     task = progress.add_task("", total=rows, rate="")
     done, start = 0, time.perf_counter()
@@ -361,9 +362,10 @@ def show_evaluation(console: Console, run: FileEvaluation, report: Path | None) 
 def _curve(found: Evaluation, unit: str) -> Table:
     """At most a dozen windows of the curve, the last among them."""
     every = -(-len(found.curve) // _POINTS)
-    table = Table("up to row", unit, "no change", box=None)
+    table = Table("up to row", unit, "no change", "kappa", box=None)
     for point in found.curve[::-1][::every][::-1]:
-        table.add_row(f"{point.row:,}", f"{point.score:.4g}", f"{point.no_change:.4g}")
+        kappa = "–" if point.kappa is None else f"{point.kappa:.3f}"
+        table.add_row(f"{point.row:,}", f"{point.score:.4g}", f"{point.no_change:.4g}", kappa)
     return table
 
 

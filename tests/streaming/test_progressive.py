@@ -35,8 +35,15 @@ def test_accuracy_no_change_and_kappa_by_hand() -> None:
     found = evaluate(Constant(1), rows, window=2)
     assert (found.rows, found.score, found.no_change) == (4, 0.75, 0.5)
     assert found.kappa == pytest.approx((0.75 - 0.5) / (1 - 0.5))
-    assert [(p.row, p.score, p.no_change) for p in found.curve] == [(3, 0.5, 0.5), (5, 1.0, 0.5)]
+    points = [(p.row, p.score, p.no_change, p.kappa) for p in found.curve]
+    assert points == [(3, 0.5, 0.5, 0.0), (5, 1.0, 0.5, 1.0)]
     assert found.windows_below == 0.0
+
+
+def test_a_window_in_which_no_change_is_perfect_has_no_kappa() -> None:
+    rows = [({"n": n}, y) for n, y in enumerate([1, 1, 1, 0, 0])]
+    found = evaluate(Constant(1), rows, window=2)
+    assert [point.kappa for point in found.curve] == [None, -1.0]
 
 
 def test_absolute_error_by_hand_without_missing_values() -> None:

@@ -29,11 +29,9 @@ def score_by_window(found: Evaluation) -> Drawing:
     """The score of the learner and of no change over each window, with a rule where a drift was noticed."""
     import altair as alt
 
-    points = thinned(list(found.curve))
     rows = [
-        {"row": point.row, "who": who, "score": short(score), "better": better}
-        for point in points
-        for better in [percent(kappa_of(found, point.score, point.no_change))]
+        {"row": point.row, "who": who, "score": short(score), "kappa": short(point.kappa)}
+        for point in thinned(list(found.curve))
         for who, score in ((NO_CHANGE, point.no_change), (LEARNER, point.score))
     ]
     title = "accuracy (share)" if found.metric == "accuracy" else "mean absolute error (units of the data)"
@@ -52,7 +50,7 @@ def score_by_window(found: Evaluation) -> Drawing:
                 alt.Tooltip("row:Q", title="up to row", format=",d"),
                 alt.Tooltip("who:N", title="who"),
                 alt.Tooltip("score:Q", title=found.metric, format=".4~g"),
-                alt.Tooltip("better:N", title="kappa of the window"),
+                alt.Tooltip("kappa:Q", title="kappa of the window", format=".3f"),
             ],
         )
     )
@@ -158,12 +156,6 @@ def shown_experts(found: Evaluation) -> list[str]:
     first, *others = found.weights
     total = {name: sum(point.weights.get(name, 0.0) for point in found.curve) for name in others}
     return [first, *sorted(others, key=lambda name: -total[name])[: MOST_EXPERTS - 1]]
-
-
-def kappa_of(found: Evaluation, score: float, no_change: float) -> float | None:
-    """The part of no change's errors that a window is right in; None where no change makes none."""
-    perfect = 1.0 if found.metric == "accuracy" else 0.0
-    return None if no_change == perfect else (score - no_change) / (perfect - no_change)
 
 
 def _shares(weights: dict[str, float], names: Sequence[str]) -> list[tuple[str, float | None]]:

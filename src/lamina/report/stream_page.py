@@ -147,22 +147,20 @@ def _windows(found: Evaluation) -> Table:
     rows = []
     before = 0
     for point in shown:
-        kappa = stream_charts.kappa_of(found, point.score, point.no_change)
         noticed = sum(before < row <= point.row for row in found.drifts)
         cells = [
             Cell(count(point.row), point.row),
             Cell(_score(found, point.score), point.score),
             Cell(_score(found, point.no_change), point.no_change),
-            Cell(UNKNOWN if kappa is None else f"{kappa:.3f}", kappa),
+            Cell(UNKNOWN if point.kappa is None else f"{point.kappa:.3f}", point.kappa),
         ]
         cells += [Cell(percent(point.coverage), point.coverage)] if found.coverage is not None else []
         cells += [Cell(count(noticed), noticed)] if found.drifts else []
         rows.append(Row(tuple(cells)))
         before = point.row
-    every = (
-        "every window" if len(shown) == len(found.curve) else f"{len(shown)} of {len(found.curve):,} windows"
-    )
-    return Table(f"{every} of {found.window:,} rows", tuple(columns), tuple(rows))
+    windows = f"{len(found.curve):,} windows of {found.window:,} rows"
+    of_all = "" if len(shown) == len(found.curve) else f"{len(shown)} of "
+    return Table(f"{of_all}{windows}", tuple(columns), tuple(rows))
 
 
 def _score(found: Evaluation, value: float) -> str:

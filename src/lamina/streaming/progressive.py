@@ -45,6 +45,7 @@ class Point:
     Attributes:
         row: the last row of the window, counted from 1 in the order in which rows came.
         score, no_change: accuracy, or mean absolute error, over the window.
+        kappa: as of the whole evaluation; None where no change makes no error.
         coverage: share of its values inside 90 % intervals; None for classes.
         weights: share of each expert after its last row; empty for learners without experts.
     """
@@ -52,6 +53,7 @@ class Point:
     row: int
     score: float
     no_change: float
+    kappa: float | None
     coverage: float | None
     weights: dict[str, float]
 
@@ -244,7 +246,6 @@ class _Tally:
         if self._in_window:
             self._close()
         score, trivial = (total / self._rows for total in self._total)
-        perfect = 1.0 if self._metric == "accuracy" else 0.0
         worse = [
             point.score < point.no_change if self._metric == "accuracy" else point.score > point.no_change
             for point in self._curve
@@ -257,7 +258,7 @@ class _Tally:
             window=self._window,
             score=score,
             no_change=trivial,
-            kappa=(score - trivial) / (perfect - trivial) if trivial != perfect else 0.0,
+            kappa=self._kappa(score, trivial) or 0.0,
             windows_below=sum(worse) / len(worse),
             curve=tuple(self._curve),
             drifts=tuple(self._drifts),
@@ -271,11 +272,23 @@ class _Tally:
 
     def _close(self) -> None:
         score, trivial = (total / self._in_window for total in self._here)
-        weights = {} if self._model is None else self._model.weights
-        self._curve.append(Point(self._came, score, trivial, self._covered_here.value, weights))
+        self._curve.append(
+            Point(
+                row=self._came,
+                score=score,
+                no_change=trivial,
+                kappa=self._kappa(score, trivial),
+                coverage=self._covered_here.value,
+                weights={} if self._model is None else self._model.weights,
+            )
+        )
         self._here = [0.0, 0.0]
         self._in_window = 0
         self._covered_here = _Share()
+
+    def _kappa(self, score: float, trivial: float) -> float | None:
+        perfect = 1.0 if self._metric == "accuracy" else 0.0
+        return None if trivial == perfect else (score - trivial) / (perfect - trivial)
 
 
 class _Share:
