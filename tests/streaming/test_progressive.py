@@ -95,8 +95,10 @@ def test_each_window_tells_its_coverage_and_weights() -> None:
     shares = [point.coverage for point in found.curve]
     assert all(share is not None and 0.8 < share <= 1.0 for share in shares)
     assert found.coverage == pytest.approx(0.9, abs=0.03)
-    assert found.curve[-1].weights == found.weights
+    assert [sum(each.weights.values()) for each in found.curve] == pytest.approx([1.0] * 4)
     assert sum(found.weights.values()) == pytest.approx(1.0)
+    short = evaluate(SeriesLearner(OnlineForecaster(depth=0)), rows[:20], metric="mae", window=3)
+    assert [sum(each.weights.values()) for each in short.curve] == pytest.approx([1.0] * 7)
     assert 0 < found.nbytes <= found.bound_bytes
 
 

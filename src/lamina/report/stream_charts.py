@@ -42,7 +42,12 @@ def score_by_window(found: Evaluation) -> Drawing:
         .encode(
             x=_row_axis(found),
             y=alt.Y("score:Q", title=title, scale=alt.Scale(zero=False)),
-            color=alt.Color("who:N", title=None, scale=alt.Scale(domain=both, range=[BLUE, ORANGE])),
+            color=alt.Color(
+                "who:N",
+                title=None,
+                scale=alt.Scale(domain=both, range=[BLUE, ORANGE]),
+                legend=alt.Legend(symbolType="stroke", symbolSize=300),
+            ),
             strokeDash=alt.StrokeDash(
                 "who:N", title=None, scale=alt.Scale(domain=both, range=[[1, 0], [5, 4]])
             ),
@@ -106,7 +111,7 @@ def coverage_by_window(found: Evaluation) -> Drawing | None:
 
 
 def weights_by_window(found: Evaluation) -> Drawing | None:
-    """The share of each expert at the end of each window, no change first; small ones together."""
+    """The mean share of each expert over each window, no change first; small ones together."""
     import altair as alt
 
     if not found.weights:
@@ -140,14 +145,14 @@ def weights_by_window(found: Evaluation) -> Drawing | None:
             ),
             order=alt.Order("order:Q"),
             tooltip=[
-                alt.Tooltip("row:Q", title="after row", format=",d"),
+                alt.Tooltip("row:Q", title="up to row", format=",d"),
                 alt.Tooltip("expert:N"),
                 alt.Tooltip("share:Q", title="weight", format=".1%"),
             ],
         )
     )
     said = ", ".join(f"{name} {percent(found.weights[name])}" for name in names)
-    says = f"Weight of each expert at the end of each window; at the end {said}."
+    says = f"Mean weight of each expert over each window; at the end {said}."
     return sized(_with_drifts(areas, found), height=300, says=says)
 
 
@@ -177,17 +182,15 @@ def _row_axis(found: Evaluation) -> alt.X:
 
 
 def _with_drifts(chart: Any, found: Evaluation) -> Drawing:
-    """The chart over a rule for each row at which a change was noticed."""
+    """The chart under a rule for each row at which a change was noticed."""
     import altair as alt
 
-    if not found.drifts:
-        layered: Drawing = alt.layer(chart)
-        return layered
-    rules = (
-        alt.Chart(values([{"row": row} for row in found.drifts]))
-        .mark_rule(color=GREY, strokeDash=[2, 3], strokeWidth=1.5)
-        .encode(
-            x=_row_axis(found), tooltip=[alt.Tooltip("row:Q", title="change noticed at row", format=",d")]
+    layers = [chart]
+    if found.drifts:
+        layers.append(
+            alt.Chart(values([{"row": row} for row in found.drifts]))
+            .mark_rule(color="currentColor", strokeDash=[2, 3], strokeWidth=1.5, opacity=0.7)
+            .encode(x=_row_axis(found), tooltip=[alt.Tooltip("row:Q", title="change at row", format=",d")])
         )
-    )
-    return alt.layer(rules, chart)
+    layered: Drawing = alt.layer(*layers)
+    return layered

@@ -130,7 +130,7 @@ def _sections(found: Evaluation) -> list[Section]:
         _experts(found),
         figure(
             "weights",
-            f"The share of each expert in what is said, at the end of each window.{drifts}",
+            f"The share of each expert in what is said, its mean over each window.{drifts}",
             stream_charts.weights_by_window(found),
         ),
     )
@@ -179,7 +179,7 @@ def _experts(found: Evaluation) -> Table | None:
         Row((Cell(name), Cell(percent(mean[name]), mean[name]), Cell(percent(share), share)))
         for name, share in sorted(found.weights.items(), key=lambda item: -mean[item[0]])
     )
-    return Table("weight of each expert", ("expert", "mean over windows (%)", "at the end (%)"), rows)
+    return Table("weight of each expert", ("expert", "on average (%)", "at the end (%)"), rows)
 
 
 def _measured(found: Evaluation) -> dict[str, str]:

@@ -27,6 +27,9 @@ LEVEL = 0.9
 WINDOW_ROWS = 2000
 """Rows of each point of the curve."""
 
+_LOOK_ROWS = 10
+"""Rows between two looks at the experts' weights, which cost a twentieth of a row."""
+
 
 class Learner(Protocol):
     """What is evaluated: one of Lamina's learners or river's."""
@@ -47,7 +50,7 @@ class Point:
         score, no_change: accuracy, or mean absolute error, over the window.
         kappa: as of the whole evaluation; None where no change makes no error.
         coverage: share of its values inside 90 % intervals; None for classes.
-        weights: share of each expert after its last row; empty for learners without experts.
+        weights: mean share of each expert over the window; empty for learners without experts.
     """
 
     row: int
@@ -201,6 +204,8 @@ class _Tally:
         self._here = [0.0, 0.0]
         self._in_window = 0
         self._covered, self._covered_here = _Share(), _Share()
+        self._looks = 0
+        self._weights: dict[str, float] = {}
         self._curve: list[Point] = []
         self._drifts: list[int] = []
         self._last_drift = self._newest_drift
@@ -232,8 +237,17 @@ class _Tally:
         if self._newest_drift != self._last_drift:
             self._last_drift = self._newest_drift
             self._drifts.append(self._came)
+        if self._came % _LOOK_ROWS == 0:
+            self._look()
         if self._in_window == self._window:
             self._close()
+
+    def _look(self) -> None:
+        """Add the experts' weights of now to those of the window."""
+        if self._model is not None:
+            self._looks += 1
+            for name, share in self._model.weights.items():
+                self._weights[name] = self._weights.get(name, 0.0) + share
 
     @property
     def _newest_drift(self) -> list[int]:
@@ -271,6 +285,8 @@ class _Tally:
         )
 
     def _close(self) -> None:
+        if not self._looks:
+            self._look()
         score, trivial = (total / self._in_window for total in self._here)
         self._curve.append(
             Point(
@@ -279,9 +295,10 @@ class _Tally:
                 no_change=trivial,
                 kappa=self._kappa(score, trivial),
                 coverage=self._covered_here.value,
-                weights={} if self._model is None else self._model.weights,
+                weights={name: total / self._looks for name, total in self._weights.items()},
             )
         )
+        self._looks, self._weights = 0, {}
         self._here = [0.0, 0.0]
         self._in_window = 0
         self._covered_here = _Share()
