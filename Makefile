@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/lamina/ops/csrc/*)
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/lamina/*/csrc/*)
 
 .PHONY: study test lint types tests sanitize install clean
 
@@ -31,9 +31,11 @@ sanitize: install
 	$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCMAKE_BUILD_TYPE=Debug -DLAMINA_SANITIZE=address,undefined \
 		-DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
 		-Dnanobind_DIR=$$($(BIN)/python -m nanobind --cmake_dir)
-	$(BIN)/cmake --build $(SANITIZED) --target _native
+	$(BIN)/cmake --build $(SANITIZED) --target _native streaming_native _learning
 	LD_PRELOAD="$(RUNTIME)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		$(BIN)/python tests/sanitized.py $(SANITIZED)/_native.*.so -q -p no:cacheprovider tests/ops/test_native.py
+		$(BIN)/python tests/sanitized.py $(SANITIZED) -q -p no:cacheprovider -k "not memory" tests/ops/test_native.py \
+		$(addprefix tests/streaming/test_,$(addsuffix .py,packed session forecast_session token_session \
+		adaptive_quantiles linear inputs feedback aggregate))
 
 install: $(INSTALLED)
 

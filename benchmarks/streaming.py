@@ -1,9 +1,10 @@
 """How fast a session answers: `python benchmarks/streaming.py [--quick] [--json FILE]`.
 
 Everything is called from Python on one thread with NumPy arrays in and out, LSTM stacks of (input, hidden,
-layers). One key: the time of single steps, each timed alone, in rounds where ours, ONNX Runtime's and torch's
-take turns, so that what else the machine does hits all alike. 1,000 keys: one call for a row of each.
-The limit is the time that reading the packed weights once takes, measured in a loop that does nothing else.
+layers). One key: the time of single steps, each timed alone, in rounds where ours, ONNX Runtime's, torch's
+and (where it is installed) deep-river's take turns, so that what else the machine does hits all alike. 1,000
+keys: one call for a row of each. The limit is the time that reading the packed weights once takes, measured
+in a loop that does nothing else.
 
 Then the promises: streamed and offline outputs over 100,000 steps, memory over 1,000,000 steps, and the
 accuracy of int8 weights on JapaneseVowels. Exits with 1 where a bar is missed; bfloat16 is held to its bar
@@ -13,6 +14,7 @@ only where the processor multiplies bfloat16.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import platform
 import statistics
@@ -126,6 +128,21 @@ def check_onnx(stack: Stack, session: Any, names: list[str], feed: dict[str, Any
         raise SystemExit("the ONNX graph does not compute what the stack does; nothing is timed")
 
 
+def deep_river_step(size: tuple[int, int, int]) -> Callable[[], None] | None:
+    """predict_one of deep-river's LSTM, which carries no state and answers with a class.
+
+    It has one layer; None where there are more, or where it is not installed.
+    """
+    features, hidden, layers = size
+    if layers > 1 or importlib.util.find_spec("deep_river") is None:
+        return None
+    classification = importlib.import_module("deep_river.classification")
+    model = classification.LSTMClassifier(n_features=features, hidden_size=hidden)
+    x = {f"x{i}": float(i) for i in range(features)}
+    model.learn_one(x, 0)
+    return lambda: (model.predict_one(x), None)[1]
+
+
 def our_step(session: RowSession, features: int) -> Callable[[], None]:
     x = np.random.default_rng(0).normal(size=features).astype(np.float32)
     step = session.step
@@ -174,6 +191,8 @@ def one_key(rounds: int) -> list[Row]:
         onnx = onnx_step(stack, 1)
         steps |= {"onnxruntime": onnx} if onnx else {}
         steps["torch"] = torch_step(stack, 1)
+        deep_river = deep_river_step(size)
+        steps |= {"deep-river": deep_river} if deep_river else {}
         times = take_turns(steps, rounds, 500)
         middle = {name: statistics.median(each) for name, each in times.items()}
         for name, each in times.items():

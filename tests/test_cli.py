@@ -453,17 +453,48 @@ def test_help_answers_at_once() -> None:
     assert time.perf_counter() - began < 2.0
 
 
-def test_stream_evaluates_learning_online(lamina: Shell, tmp_path: Path) -> None:
+@pytest.fixture
+def ups(tmp_path: Path) -> Path:
+    """A number, and whether it is large."""
     path = tmp_path / "rows.csv"
-    path.write_text(
-        "load,up\n" + "".join(f"{n % 7},{'ab'[n % 7 > 3]}\n" for n in range(300)), encoding="utf-8"
-    )
-    assert lamina("stream", path, "--evaluate", "--target", "up", "--json") == 0
+    lines = "".join(f"{n % 7},{'ab'[n % 7 > 3]}\n" for n in range(300))
+    path.write_text("load,up\n" + lines, encoding="utf-8")
+    return path
+
+
+def test_stream_evaluates_learning_online(lamina: Shell, ups: Path) -> None:
+    assert lamina("stream", ups, "--evaluate", "--target", "up", "--depth", "0", "--json") == 0
     found = json.loads(lamina.out)
     assert found["score"] > 0.9 > found["no_change"]
-    assert lamina("stream", path, "--evaluate", "--target", "up") == 0
-    assert "kappa against no change" in " ".join(lamina.out.split())
-    assert "go together" in lamina.refuses("stream", path, "--evaluate")
+    assert (found["window"], found["delay"], found["drift"]) == (15, 0, None)
+    options = ("--depth", "0", "--window", "100", "--delay", "3", "--drift", "adwin")
+    assert lamina("stream", ups, "--evaluate", "--target", "up", *options) == 0
+    said = " ".join(lamina.out.split())
+    assert "kappa against no change" in said
+    assert "changes noticed by adwin at row none" in said
+    assert "--report FILE.html writes a page" in said
+
+
+def test_stream_writes_a_page_of_its_evaluation(lamina: Shell, ups: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert lamina("stream", ups, "--evaluate", "--target", "up", "--depth", "0", "--report", page) == 0
+    assert "rows.csv: up" in page.read_text(encoding="utf-8")
+    assert "page.html" in lamina.out
+    nowhere = tmp_path / "none" / "page.html"
+    refused = lamina.refuses("stream", ups, "--evaluate", "--target", "up", "--report", nowhere)
+    assert "a file in a folder that exists" in refused
+
+
+def test_stream_refuses_options_that_would_do_nothing(lamina: Shell, ups: Path) -> None:
+    assert "--target COLUMN" in lamina.refuses("stream", ups, "--evaluate")
+    refused = lamina.refuses(
+        "stream", ups, "--evaluate", "--target", "up", "--snapshot", "s.bin", "--adaptive"
+    )
+    assert "--evaluate reads a file and no saved model, so that --adaptive and --snapshot s.bin" in refused
+    refused = lamina.refuses("stream", "model", "--target", "up", "--drift", "adwin", "--json")
+    assert "so that --target up and --drift adwin and --json would have no effect" in refused
+    refused = lamina.refuses("stream", ups, "--evaluate", "--target", "up", "--drift", "adwn")
+    assert "drift must be None, 'adwin' or 'page-hinkley' but is 'adwn'; did you mean 'adwin'" in refused
 
 
 class TestTexts:

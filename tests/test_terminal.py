@@ -17,7 +17,7 @@ from lamina.study.verdict import (
     StudyRecord,
     Verdict,
 )
-from lamina.terminal import Screen, paragraphs, show_record
+from lamina.terminal import Screen, paragraphs, rows_bar, show_record
 
 DATA = Data(
     path="traffic.csv",
@@ -194,3 +194,12 @@ def test_in_a_terminal_each_stage_has_a_bar() -> None:
     assert [line.split()[1] for line in shown[-2:]] == ["depth", "test"]
     assert all("━" in line and "0:00:0" in line for line in shown[-2:])
     assert not any("reading" in line for line in shown[-2:])
+
+
+def test_rows_of_a_stream_are_counted_in_a_terminal_alone() -> None:
+    for terminal in (True, False):
+        screen = console(terminal=terminal)
+        with rows_bar(screen, 250) as advance:
+            for _ in range(250):
+                advance(None, None)
+        assert ("200 of 250 rows" in screen.export_text()) == terminal

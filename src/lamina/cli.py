@@ -471,12 +471,16 @@ def describe(
 
 @app.command()
 def stream(
+    context: typer.Context,
     model: Annotated[
         Path, typer.Argument(help="Folder of a saved model; with --evaluate, a CSV or Parquet file.")
     ],
     form: Annotated[str, typer.Option("--format", help="Of the rows that come in: json or csv.")] = "json",
     key: Annotated[str, typer.Option(help="Column that says what a row belongs to.")] = "key",
     level: Annotated[str, typer.Option(help="Central intervals of forecasts, in percent.")] = "80,95",
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="Let those intervals follow the values of each key.")
+    ] = False,
     snapshot: Annotated[
         Path | None,
         typer.Option(help="File that keeps the states, so that a restart goes on where this ended."),
@@ -494,28 +498,73 @@ def stream(
         typer.Option(help="With --evaluate: classify, regress or forecast. Default: by the target."),
     ] = None,
     delay: Annotated[int, typer.Option(min=0, help="With --evaluate: rows before a label comes.")] = 0,
-    as_json: Json = False,
+    drift: Annotated[
+        str | None,
+        typer.Option(help="With --evaluate: adwin or page-hinkley watches for change. Default: nothing."),
+    ] = None,
+    depth: Annotated[
+        int, typer.Option(min=0, help="With --evaluate: recurrent stacks of up to so many layers learn.")
+    ] = 2,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="With --evaluate: rows of each point of the curve. Default: 2,000, or a twentieth of a "
+            "shorter file.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="With --evaluate: HTML page to write. Default: none.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --evaluate: print JSON for programs instead of text.")
+    ] = False,
 ) -> None:
     """Answer rows from standard input as they come, one line of JSON each; or evaluate learning online.
 
     Examples: tail -f live.jsonl | lamina stream model/ --snapshot state.bin
 
-    lamina stream electricity.csv --evaluate --target class
+    lamina stream electricity.csv --evaluate --target class --report electricity.html
     """
-    if evaluate or target is not None:
-        _evaluate_stream(model, target if evaluate else None, task=task, delay=delay, as_json=as_json)
+    from lamina.options import EVALUATE_OPTIONS, SESSION_OPTIONS, refuse_typed
+
+    if evaluate:
+        refuse_typed(context, SESSION_OPTIONS, why="--evaluate reads a file and no saved model")
+        _evaluate_stream(
+            model,
+            target,
+            task=task,
+            delay=delay,
+            drift=drift,
+            depth=depth,
+            window=window,
+            report=report,
+            as_json=as_json,
+        )
         return
+    refuse_typed(context, EVALUATE_OPTIONS, why="a saved model answers rows, and nothing is evaluated")
     from lamina.streaming.command import stream_lines
+    from lamina.streaming.forecast_session import ForecastSession
     from lamina.streaming.session import Session
 
-    session = Session.open(model, storage=storage, max_keys=max_keys)  # type: ignore[arg-type]  # checked there
+    levels = _numbers(level)
+    session = Session.open(
+        model,
+        storage=storage,  # type: ignore[arg-type]  # checked there
+        max_keys=max_keys,
+        adaptive=levels if adaptive else (),
+    )
+    if not isinstance(session, ForecastSession):
+        refuse_typed(context, ("level",), why=f"{model} gives no forecasts")
+    if sys.stdin.isatty():
+        typer.echo("reading rows from the keyboard, one a line; Ctrl-D ends", err=True)
     done = stream_lines(
         session,
         sys.stdin.fileno(),
         sys.stdout.fileno(),
         form=form,  # type: ignore[arg-type]  # checked there
         key=key,
-        levels=_numbers(level),
+        levels=levels,
         snapshot=snapshot,
     )
     before = f", {done.seen_before} known already" if done.seen_before else ""
@@ -524,19 +573,47 @@ def stream(
         raise typer.Exit(130)
 
 
-def _evaluate_stream(data: Path, target: str | None, *, task: str | None, delay: int, as_json: bool) -> None:
+def _evaluate_stream(
+    data: Path,
+    target: str | None,
+    *,
+    task: str | None,
+    delay: int,
+    drift: str | None,
+    depth: int,
+    window: int | None,
+    report: Path | None,
+    as_json: bool,
+) -> None:
     from rich.console import Console
 
-    from lamina.streaming.progressive import evaluate_file
-    from lamina.terminal import show_evaluation
+    from lamina.streaming.stream_file import StreamFile, evaluate_file
+    from lamina.terminal import rows_bar, show_evaluation
 
     if target is None:
-        raise ConfigError("--evaluate and --target COLUMN go together; give both")
-    chosen, left_out, found = evaluate_file(data, target, task=task, delay=delay)  # type: ignore[arg-type]  # checked there
+        raise ConfigError("--evaluate needs the column to predict. Name it with --target COLUMN.")
+    if report is not None:
+        from lamina.report.page_parts import require_folder
+
+        require_folder(report)
+    file = StreamFile.read(data, target, task=task)  # type: ignore[arg-type]  # checked there
+    with rows_bar(Console(stderr=True), len(file.rows)) as advance:
+        found = evaluate_file(
+            file,
+            drift=drift,  # type: ignore[arg-type]  # checked there
+            depth=depth,
+            delay=delay,
+            window=window,
+            seen=advance,
+        )
+    if report is not None:
+        from lamina.report.stream_page import render_file
+
+        render_file(found, report)
     if as_json:
-        typer.echo(json.dumps({"task": chosen, "left_out": left_out, **found.to_dict()}, allow_nan=False))
+        typer.echo(json.dumps(found.to_dict(), allow_nan=False))
     else:
-        show_evaluation(Console(), chosen, left_out, found)
+        show_evaluation(Console(), found, report)
 
 
 @app.command()

@@ -27,6 +27,9 @@ PREDICT_OPTIONS = {
     "LanguageModel": ("tokens", "seed", "as_json"),
     "MusicModel": ("tokens", "seed"),
 }
+# Those of `lamina stream` for a saved model that answers, and those for a file that is learned.
+SESSION_OPTIONS = ("form", "key", "level", "adaptive", "snapshot", "max_keys", "storage")
+EVALUATE_OPTIONS = ("target", "task", "delay", "drift", "depth", "window", "report", "as_json")
 
 
 def refuse_for_kind(

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from lamina.streaming.progressive import Evaluation
+    from lamina.streaming.stream_file import FileEvaluation
     from lamina.study.compare import Change
     from lamina.study.replay import Replay
     from lamina.study.run import Opening
@@ -295,33 +299,74 @@ def count(value: int | None) -> str:
 
 
 _POINTS = 12
+_ROWS_SHOWN = 100  # a bar that moves with every row would cost as much as learning it
 
 
-def show_evaluation(console: Console, task: str, left_out: list[str], found: Evaluation) -> None:
+@contextmanager
+def rows_bar(console: Console, rows: int) -> Iterator[Callable[[object, object], None]]:
+    """A bar over the rows of a stream, in a terminal alone; what it gives is called once a row."""
+    progress = Progress(
+        TextColumn("learning"),
+        BarColumn(),
+        TextColumn("{task.completed:,} of {task.total:,} rows"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task = progress.add_task("", total=rows, rate="")
+    done, start = 0, time.perf_counter()
+
+    def advance(*_: object) -> None:
+        nonlocal done
+        done += 1
+        if done % _ROWS_SHOWN == 0:
+            rate = f"{done / (time.perf_counter() - start):,.0f} rows/s"
+            progress.update(task, completed=done, rate=rate)
+
+    with progress:
+        yield advance
+
+
+def show_evaluation(console: Console, run: FileEvaluation, report: Path | None) -> None:
     """Print what a progressive evaluation found: the score beside no change, the curve, the experts."""
+    found = run.found
     unit = "accuracy" if found.metric == "accuracy" else "mean absolute error"
-    if left_out:
-        console.print(f"[dim]left out, being no numbers: {escape(', '.join(left_out))}[/dim]")
+    if run.file.left_out:
+        console.print(f"[dim]left out, being no numbers: {escape(', '.join(run.file.left_out))}[/dim]")
     console.print(
-        f"{task} · {found.rows:,} rows scored · {unit} [bold]{found.score:.4g}[/bold], no change "
+        f"{run.file.task} · {found.rows:,} rows scored · {unit} [bold]{found.score:.4g}[/bold], no change "
         f"{found.no_change:.4g} · kappa against no change {found.kappa:.3f}",
         highlight=False,
     )
     if found.coverage is not None:
         console.print(f"90 % intervals held {found.coverage:.1%} of the values", highlight=False)
-    every = -(-len(found.curve) // _POINTS)
-    table = Table("up to row", unit, "no change", box=None)
-    for point in found.curve[every - 1 :: every]:
-        table.add_row(f"{point.row:,}", f"{point.score:.4g}", f"{point.no_change:.4g}")
-    console.print(table)
+    console.print(_curve(found, unit))
+    if run.drift is not None:
+        rows = ", ".join(f"{row:,}" for row in found.drifts[-_POINTS:]) or "none"
+        more = f" (the last of {len(found.drifts):,})" if len(found.drifts) > _POINTS else ""
+        console.print(f"changes noticed by {run.drift} at row {rows}{more}", highlight=False)
     largest = sorted(found.weights.items(), key=lambda item: -item[1])[:4]
     experts = ", ".join(f"{escape(name)} {share:.0%}" for name, share in largest)
     console.print(f"experts at the end: {experts}", highlight=False)
     console.print(
-        f"{found.rows_per_s:,.0f} rows a second · {found.nbytes:,} bytes learned · "
-        f"worse than no change in {found.windows_below:.0%} of the windows",
+        f"{found.rows_per_s:,.0f} rows a second · {found.nbytes:,} bytes learned, at most "
+        f"{found.bound_bytes:,} · worse than no change in {found.windows_below:.0%} of the windows",
         highlight=False,
     )
+    page = "--report FILE.html writes a page" if report is None else f"page {escape(str(report))}"
+    console.print(page, highlight=False)
+
+
+def _curve(found: Evaluation, unit: str) -> Table:
+    """At most a dozen windows of the curve, the last among them."""
+    every = -(-len(found.curve) // _POINTS)
+    table = Table("up to row", unit, "no change", "kappa", box=None)
+    for point in found.curve[::-1][::every][::-1]:
+        kappa = "–" if point.kappa is None else f"{point.kappa:.3f}"
+        table.add_row(f"{point.row:,}", f"{point.score:.4g}", f"{point.no_change:.4g}", kappa)
+    return table
 
 
 def show_replay(console: Console, found: Replay) -> None:

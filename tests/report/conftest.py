@@ -6,13 +6,16 @@ import math
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from lamina.api import study
 from lamina.report.drawing import specification
@@ -40,6 +43,15 @@ from lamina.study.verdict import (
 
 SEEDS = 5
 
+Visit = Callable[..., AbstractContextManager[Page]]
+
+# Marks that carry data; axes, grids and legends are of other classes.
+MARKS = (
+    "g.mark-symbol:not(.role-legend-symbol) > *, g.mark-line > *, g.mark-area > *, g.mark-rect > *, "
+    "g.mark-rule.role-mark > *"
+)
+DRAWN = "document.querySelector('.chart:not([data-drawn])') === null"
+
 
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
@@ -66,6 +78,85 @@ def browser(chromium_path: str) -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=chromium_path, args=quiet)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def visit(browser: Browser) -> Visit:
+    """Opens a file and waits for its charts; at the end nothing may have gone wrong or been fetched."""
+
+    @contextmanager
+    def visited(path: Path, *, width: int = 1280, dark: bool = False) -> Iterator[Page]:
+        faults: list[str] = []
+        requests: list[str] = []
+        with browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+        ) as context:
+            page = context.new_page()
+            page.on(
+                "console",
+                lambda said: faults.append(said.text) if said.type in {"error", "warning"} else None,
+            )
+            page.on("pageerror", lambda error: faults.append(str(error)))
+            page.on("request", lambda request: requests.append(request.url))
+            page.goto(path.as_uri())
+            page.wait_for_function(DRAWN)
+            yield page
+        assert faults == []
+        assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+
+    return visited
+
+
+@pytest.fixture(scope="session")
+def marks_by_chart() -> Callable[[Page], dict[str, int]]:
+    """Element id of each chart to the number of marks it drew inside its axes."""
+
+    def counted(page: Page) -> dict[str, int]:
+        count: dict[str, int] = page.evaluate(
+            """marks => Object.fromEntries([...document.querySelectorAll('.chart')].map(chart =>
+                [chart.id, [...chart.querySelectorAll(marks)].filter(mark =>
+                    !mark.closest('.role-legend') && mark.getBoundingClientRect().width
+                        + mark.getBoundingClientRect().height > 0).length]))""",
+            MARKS,
+        )
+        return count
+
+    return counted
+
+
+@pytest.fixture(scope="session")
+def faults_of_axe(browser: Browser) -> Callable[..., list[tuple[str, Any]]]:
+    """What axe-core finds in a file. The page's own policy would stop its script, so it is set aside."""
+
+    def found(path: Path, *, dark: bool = False) -> list[tuple[str, Any]]:
+        with browser.new_context(color_scheme="dark" if dark else "light", bypass_csp=True) as context:
+            page = context.new_page()
+            page.goto(path.as_uri())
+            page.wait_for_function(DRAWN)
+            violations = Axe().run(page).response["violations"]
+        return [(fault["id"], fault["nodes"][0]["target"]) for fault in violations]
+
+    return found
+
+
+@pytest.fixture(scope="session")
+def words_cut() -> Callable[[Page], list[str]]:
+    """Words in charts that leave their frame."""
+
+    def cut(page: Page) -> list[str]:
+        found: list[str] = page.evaluate(
+            """() => [...document.querySelectorAll('.chart svg')].flatMap(svg => {
+                const frame = svg.getBoundingClientRect();
+                return [...svg.querySelectorAll('text')].filter(text => {
+                    const box = text.getBoundingClientRect();
+                    const shown = box.width > 0 && getComputedStyle(text).opacity !== '0';
+                    return shown && (box.left < frame.left - 1 || box.right > frame.right + 1);
+                }).map(text => text.textContent);
+            })"""
+        )
+        return found
+
+    return cut
 
 
 @pytest.fixture(scope="session")

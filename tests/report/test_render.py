@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from lamina.report.render import page as html_page
@@ -15,67 +14,40 @@ from lamina.report.render import render
 from lamina.study.verdict import Candidate, Check, Confusion, Data, Figures, StudyRecord
 
 Opener = Callable[..., Page]
-
-# Marks that carry data; axes, grids and legends are of other classes.
-MARKS = "g.mark-symbol:not(.role-legend-symbol) > *, g.mark-line > *, g.mark-area > *, g.mark-rect > *"
+Visit = Callable[..., AbstractContextManager[Page]]
+Marks = Callable[[Page], dict[str, int]]
 
 
 @contextmanager
-def opened(browser: Browser, record: StudyRecord, folder: Path, width: int, dark: bool) -> Iterator[Page]:
-    """Render a record, open the file, wait for its charts; at the end nothing may have gone wrong."""
-    faults: list[str] = []
-    requests: list[str] = []
+def opened(visit: Visit, record: StudyRecord, folder: Path, width: int, dark: bool) -> Iterator[Page]:
+    """Render a record and open the file."""
     path = folder / "report.html"
     render(record, path)
-    with browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
-    ) as context:
-        page = context.new_page()
-        page.on(
-            "console", lambda said: faults.append(said.text) if said.type in {"error", "warning"} else None
-        )
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
-        page.wait_for_function("document.querySelector('.chart:not([data-drawn])') === null")
+    with visit(path, width=width, dark=dark) as page:
         yield page
-    assert faults == []
-    assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
 
 
 @pytest.fixture
-def open_report(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
+def open_report(visit: Visit, tmp_path: Path) -> Iterator[Opener]:
     """Opens a record's report in a page of its own."""
     with ExitStack() as pages:
 
         def open_(record: StudyRecord, *, width: int = 1280, dark: bool = False) -> Page:
-            return pages.enter_context(opened(browser, record, tmp_path, width, dark))
+            return pages.enter_context(opened(visit, record, tmp_path, width, dark))
 
         yield open_
 
 
 @pytest.fixture(scope="module")
 def forecast_page(
-    browser: Browser, forecast_record: StudyRecord, tmp_path_factory: pytest.TempPathFactory
+    visit: Visit, forecast_record: StudyRecord, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Page]:
     """One page for the tests that look, sort and choose, none of which minds the others."""
-    with opened(browser, forecast_record, tmp_path_factory.mktemp("report"), 1280, False) as page:
+    with opened(visit, forecast_record, tmp_path_factory.mktemp("report"), 1280, False) as page:
         yield page
 
 
-def marks_by_chart(page: Page) -> dict[str, int]:
-    """Element id of each chart to the number of marks it drew inside its axes."""
-    count: dict[str, int] = page.evaluate(
-        """marks => Object.fromEntries([...document.querySelectorAll('.chart')].map(chart =>
-            [chart.id, [...chart.querySelectorAll(marks)].filter(mark =>
-                !mark.closest('.role-legend') && mark.getBoundingClientRect().width
-                    + mark.getBoundingClientRect().height > 0).length]))""",
-        MARKS,
-    )
-    return count
-
-
-def test_every_chart_of_a_forecast_study_draws_its_marks(forecast_page: Page) -> None:
+def test_every_chart_of_a_forecast_study_draws_its_marks(forecast_page: Page, marks_by_chart: Marks) -> None:
     drawn = marks_by_chart(forecast_page)
     at_least = {
         "figure-scores-depth": 4 * 5 + 4,  # a dot a seed, a diamond a mean
@@ -99,7 +71,7 @@ def test_every_chart_of_a_forecast_study_draws_its_marks(forecast_page: Page) ->
 
 
 def test_every_chart_of_a_classification_study_draws_its_marks(
-    open_report: Opener, classify_record: StudyRecord
+    open_report: Opener, classify_record: StudyRecord, marks_by_chart: Marks
 ) -> None:
     page = open_report(classify_record)
     drawn = marks_by_chart(page)
@@ -115,7 +87,7 @@ def test_every_chart_of_a_classification_study_draws_its_marks(
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_report_of_a_study_of_texts_that_ran_draws(
-    open_report: Opener, text_record: StudyRecord, width: int
+    open_report: Opener, text_record: StudyRecord, width: int, marks_by_chart: Marks
 ) -> None:
     page = open_report(text_record, width=width)
     drawn = marks_by_chart(page)
@@ -206,24 +178,25 @@ def test_arms_that_failed_to_train_stand_apart(forecast_page: Page) -> None:
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("fixture", ["forecast_record", "classify_record", "empty_record"])
-def test_axe_finds_no_serious_fault(
-    browser: Browser, tmp_path: Path, fixture: str, dark: bool, request: pytest.FixtureRequest
+def test_axe_finds_no_fault(
+    faults_of_axe: Callable[..., list[object]],
+    tmp_path: Path,
+    fixture: str,
+    dark: bool,
+    request: pytest.FixtureRequest,
 ) -> None:
-    """The page's own policy would stop the checker's script, so it is set aside here."""
     path = tmp_path / "report.html"
     render(request.getfixturevalue(fixture), path)
-    with browser.new_context(color_scheme="dark" if dark else "light", bypass_csp=True) as context:
-        page = context.new_page()
-        page.goto(path.as_uri())
-        page.wait_for_function("document.querySelector('.chart:not([data-drawn])') === null")
-        violations = Axe().run(page).response["violations"]
-    serious = [(found["id"], found["nodes"][0]["target"]) for found in violations]
-    assert serious == []
+    assert faults_of_axe(path, dark=dark) == []
 
 
 @pytest.mark.parametrize(("fixture", "charts"), [("empty_record", 0), ("baselines_record", 1)])
 def test_an_interrupted_study_still_has_a_report(
-    fixture: str, charts: int, open_report: Opener, request: pytest.FixtureRequest
+    fixture: str,
+    charts: int,
+    open_report: Opener,
+    marks_by_chart: Marks,
+    request: pytest.FixtureRequest,
 ) -> None:
     page = open_report(request.getfixturevalue(fixture))
     assert page.locator(".lead").inner_text() == "No question has been answered."
@@ -231,18 +204,10 @@ def test_an_interrupted_study_still_has_a_report(
     assert page.locator("h2", has_text="Data and settings").is_visible()
 
 
-def test_no_word_of_a_chart_is_cut_on_a_phone(open_report: Opener, forecast_record: StudyRecord) -> None:
-    cut: list[str] = open_report(forecast_record, width=390).evaluate(
-        """() => [...document.querySelectorAll('.chart svg')].flatMap(svg => {
-            const frame = svg.getBoundingClientRect();
-            return [...svg.querySelectorAll('text')].filter(text => {
-                const box = text.getBoundingClientRect();
-                const shown = box.width > 0 && getComputedStyle(text).opacity !== '0';
-                return shown && (box.left < frame.left - 1 || box.right > frame.right + 1);
-            }).map(text => text.textContent);
-        })"""
-    )
-    assert cut == []
+def test_no_word_of_a_chart_is_cut_on_a_phone(
+    open_report: Opener, forecast_record: StudyRecord, words_cut: Callable[[Page], list[str]]
+) -> None:
+    assert words_cut(open_report(forecast_record, width=390)) == []
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])

@@ -13,12 +13,75 @@ import pytest
 from lamina.errors import ConfigError, SavedModelError
 from lamina.estimators.forecaster import Forecaster
 from lamina.nn.stack import StackConfig
+from lamina.streaming.adaptive import ERRORS, STEP, WARM_UP
 from lamina.streaming.adaptive_quantiles import AdaptiveKeys, AdaptiveQuantiles
 from lamina.streaming.opening import open_parts
 from lamina.streaming.session import Session
 from lamina.training.optim import TrainingConfig
 
 LEVELS = (0.05, 0.5, 0.95)
+
+
+class InNumPy:
+    """The equations of ``AdaptiveQuantiles`` written for arrays, with all errors sorted anew at each row."""
+
+    def __init__(self, levels: tuple[float, ...], given: tuple[float, ...], horizon: int) -> None:
+        self.levels, self.given, self.horizon = np.array(levels), np.array(given), horizon
+        self.middle = levels.index(0.5)
+        self.errors: list[list[float]] = [[] for _ in range(horizon)]
+        self.now = np.tile(self.levels, (horizon, 1))
+        self.made: list[tuple[np.ndarray, np.ndarray, np.ndarray] | None] = []
+
+    def learn(self, value: float) -> None:
+        for step, made in enumerate(reversed(self.made[-self.horizon :])):
+            if made is None or math.isnan(value):
+                continue
+            median, spread, bounds = (each[step] for each in made)
+            if len(self.errors[step]) >= WARM_UP:
+                self.now[step] += STEP * (self.levels - (value <= bounds))
+            self.errors[step].append(float(np.float32((value - median) / spread)))
+        self.made.append(None)
+
+    def around(self, quantiles: np.ndarray) -> np.ndarray:
+        plain = np.stack([np.interp(self.levels, self.given, each) for each in quantiles])
+        median = plain[:, self.middle]
+        spread = np.maximum(quantiles[:, -1] - quantiles[:, 0], 1e-9 * max(1.0, np.abs(median).max()))
+        found = plain.copy()
+        for step, errors in enumerate(self.errors):
+            if len(errors) >= WARM_UP:
+                last = np.sort(errors[-ERRORS:])
+                found[step] = median[step] + spread[step] * self.quantiles(last, self.now[step])
+        others = np.sort(np.delete(found, self.middle, axis=1), axis=1)
+        found = np.insert(others, self.middle, median, axis=1)
+        self.made[-1] = (median, spread, found)
+        return found
+
+    def quantiles(self, ordered: np.ndarray, now: np.ndarray) -> np.ndarray:
+        n = len(ordered)
+        rank = np.where(self.levels < 0.5, np.floor(now * (n + 1)), np.ceil(now * (n + 1)))
+        chosen = ordered[np.clip(rank, 1, n).astype(int) - 1]
+        beyond = np.maximum(1 / (n + 1) - now, 0) + np.maximum(now - n / (n + 1), 0)
+        found: np.ndarray = chosen + (chosen - ordered[n // 2]) * np.maximum(beyond - STEP, 0) / STEP
+        return found
+
+
+@pytest.mark.parametrize("levels", [(0.05, 0.5, 0.95), (0.05, 0.1, 0.5, 0.9, 0.95)])
+def test_native_bounds_are_those_of_the_equations(levels: tuple[float, ...]) -> None:
+    """Over missing rows, values that repeat, rows without a forecast, and a jump that outruns all errors."""
+    given, horizon = (0.025, 0.1, 0.5, 0.9, 0.975), 4
+    generator = np.random.default_rng(0)
+    native, truth = AdaptiveQuantiles(levels, given, horizon), InNumPy(levels, given, horizon)
+    for row in range(1400):
+        value = float(np.round(generator.normal(), 1)) * (1 + row / 300) + 50 * (row > 1100)
+        value = math.nan if row % 11 == 5 else value
+        native.learn(value)
+        truth.learn(value)
+        if row % 13 != 7:
+            quantiles = np.sort(generator.normal(size=(horizon, 5)), axis=1)
+            np.testing.assert_allclose(
+                native.around(quantiles), truth.around(quantiles), rtol=1e-12, atol=1e-12
+            )
+    assert native.counts.max() > ERRORS
 
 
 def covered(noise: np.ndarray, horizon: int) -> np.ndarray:
@@ -137,9 +200,12 @@ def test_a_snapshot_holds_what_was_adapted(tmp_path: Path) -> None:
     one, two = session.step_next(1.0, {}), other.step_next(1.0, {})  # type: ignore[attr-defined]  # of forecasts
     assert one is not None
     np.testing.assert_array_equal(one.quantiles, two.quantiles)
-    with pytest.raises(SavedModelError, match="of another model"):
+    made = "this snapshot was made with adaptive intervals of 80, 90 %, and this session has"
+    with pytest.raises(
+        SavedModelError, match=f"{made} no adaptive intervals. Open it with the same adaptive="
+    ):
         forecaster().stream().restore(tmp_path / "states.bin")
-    with pytest.raises(SavedModelError, match="of another model"):
+    with pytest.raises(SavedModelError, match=f"{made} adaptive intervals of 90 %"):
         forecaster().stream(adaptive=[90]).restore(tmp_path / "states.bin")
 
 

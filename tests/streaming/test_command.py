@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lamina.errors import ConfigError, SavedModelError
+from lamina.errors import ConfigError, DataError, SavedModelError
 from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.forecaster import Forecaster
+from lamina.estimators.load import load
 from lamina.nn.stack import StackConfig
 from lamina.streaming import command
 from lamina.streaming.command import Streamed, stream_lines
+from lamina.streaming.forecast_session import ForecastSession
 from lamina.streaming.session import Session
 from lamina.training.optim import TrainingConfig
 
@@ -78,14 +81,39 @@ def test_csv_is_read_by_its_header(model: Path, tmp_path: Path) -> None:
     assert [a["row"] for a in answers] == list(range(1, 31))
 
 
-def test_forecasts_are_written_with_their_times_and_intervals(tmp_path: Path) -> None:
-    time_ = pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 1, 10), "1h", eager=True)
-    data = pl.DataFrame({"when": time_, "cars": np.sin(np.arange(len(time_)) / 4)})
-    fitted = Forecaster(3, stack=STACK, training=SHORT).fit(data[:200], time="when", target="cars")
-    fitted.save(tmp_path / "forecaster")
-    row = {"when": data["when"][200].isoformat(), "cars": data["cars"][200]}
-    _, answers = run(tmp_path / "forecaster", as_lines([row]), tmp_path, levels=(80,))
-    offline = fitted.predict(df=data[:201], level=[80])
+@pytest.fixture(scope="module")
+def forecaster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of hourly rows, the first 200 of ``hours``."""
+    path = tmp_path_factory.mktemp("model") / "forecaster"
+    data = pl.DataFrame(hours(200)).select(pl.col("when").str.to_datetime(), "cars")
+    Forecaster(3, stack=STACK, training=SHORT).fit(data[:200], time="when", target="cars").save(path)
+    return path
+
+
+def hours(rows: int, *, first: int = 0) -> list[dict[str, Any]]:
+    start, generator = datetime(2026, 1, 1), np.random.default_rng(first)
+    return [
+        {
+            "when": (start + timedelta(hours=hour)).isoformat(),
+            "cars": float(np.sin(hour / 4) + 0.3 * generator.normal()),
+        }
+        for hour in range(first, first + rows)
+    ]
+
+
+@pytest.mark.parametrize("first", [b"1,2", b"\xff,a", b"0.5"])
+def test_csv_without_names_is_refused(model: Path, tmp_path: Path, first: bytes) -> None:
+    with pytest.raises(DataError, match="the first line of CSV names its columns"):
+        run(model, first + b"\n3,4\n", tmp_path, form="csv")
+
+
+def test_forecasts_are_written_with_their_times_and_intervals(forecaster: Path, tmp_path: Path) -> None:
+    row = hours(1, first=200)[0]
+    _, answers = run(forecaster, as_lines([row]), tmp_path, levels=(80,))
+    fitted = load(forecaster)
+    assert isinstance(fitted, Forecaster)
+    known = pl.DataFrame([*hours(200), row]).select(pl.col("when").str.to_datetime(), "cars")
+    offline = fitted.predict(df=known, level=[80])
     assert answers[0]["ds"] == offline["ds"].dt.strftime("%Y-%m-%dT%H:%M:%S").to_list()
     for name in ("Forecaster", "Forecaster-lo-80", "Forecaster-hi-80"):
         np.testing.assert_allclose(answers[0][name], offline[name].to_numpy(), rtol=1e-5, atol=1e-5)
@@ -94,6 +122,14 @@ def test_forecasts_are_written_with_their_times_and_intervals(tmp_path: Path) ->
 def test_a_bad_row_is_answered_with_its_fault_and_changes_nothing(model: Path, tmp_path: Path) -> None:
     good = numbered(3)
     bad = [b"{", b"[1]", b'{"x": "text"}', b'{"x": [1]}', b'{"x": 3}', b'{"row": 0, "x": [1, 2]}', b"\xff"]
+    bad += [
+        b'{"x": [NaN, 1]}',
+        b'{"x": [null, 1]}',
+        b'{"x": [1e999, 1]}',
+        b'{"x": [true, "1"]}',
+        b'{"x": [[1, 2]]}',
+    ]
+    bad += [b'{"x": [%s, 1]}' % (b"9" * 400), b'{"x": [%s, 1]}' % (b"9" * 5000)]
     bad += [b'{"x": [1, 2], "key": "%s"}' % (b"k" * 1_000_000), b"[" * 100_000, b"x" * 3_000_000]
     lines = [json.dumps({**row, "row": None}).encode() for row in good]
     text = b"\n".join([lines[0], *bad, lines[1], b"", lines[2]])
@@ -142,14 +178,36 @@ def test_a_snapshot_of_another_model_is_refused(model: Path, tmp_path: Path) -> 
         run(tmp_path / "other", as_lines(numbered(3)), tmp_path, snapshot=tmp_path / "state")
 
 
+def test_a_cut_snapshot_is_refused_and_left_alone(model: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    run(model, as_lines(numbered(3)), tmp_path, snapshot=state)
+    whole = state.read_bytes()
+    state.write_bytes(whole[:-20])
+    with pytest.raises(SavedModelError, match="cut off or damaged"):
+        run(model, as_lines(numbered(3)), tmp_path, snapshot=state)
+    assert state.read_bytes() == whole[:-20]
+    state.write_bytes(whole)
+    rows = numbered(5)
+    _, answers = run(model, as_lines(rows), tmp_path, snapshot=state)
+    assert [list(a["p"].values()) for a in answers] == expected(model, rows)[3:]
+
+
 def test_an_unknown_format_is_an_error(model: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="format is json or csv, but is 'jsn'; did you mean 'json'"):
         run(model, b"", tmp_path, form="jsn")
 
 
-def start(model: Path, state: Path) -> subprocess.Popen[bytes]:
+def test_an_interval_wider_than_the_forecasts_is_refused_before_a_row_is_read(
+    forecaster: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="99"):
+        run(forecaster, as_lines(hours(3)), tmp_path, levels=(99,), snapshot=tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+
+
+def start(model: Path, state: Path, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", CLI, "stream", str(model), "--snapshot", str(state)],
+        [sys.executable, "-c", CLI, "stream", str(model), "--snapshot", str(state), *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -182,6 +240,36 @@ def test_ten_kills_lose_no_answered_row_and_repeat_none(model: Path, tmp_path: P
     assert kills == 10
     assert [a["row"] for a in answers] == list(range(1, len(rows) + 1))
     assert [list(a["p"].values()) for a in answers] == expected(model, rows)
+
+
+def test_adaptive_intervals_go_on_after_a_kill(forecaster: Path, tmp_path: Path) -> None:
+    session = Session.open(forecaster, adaptive=[80, 90])
+    assert isinstance(session, ForecastSession)
+    rows = [{"row": number, **row} for number, row in enumerate(hours(120, first=200), start=1)]
+    options = ("--adaptive", "--level", "80,90")
+    answers: list[dict[str, Any]] = []
+    for last in (40, 80):
+        with start(forecaster, tmp_path / "state", *options) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(as_lines(rows[len(answers) : last]))
+            process.stdin.flush()
+            answers += [json.loads(process.stdout.readline()) for _ in range(40)]
+            process.kill()
+    with start(forecaster, tmp_path / "state", *options) as process:
+        answers += [json.loads(line) for line in process.communicate(as_lines(rows[80:]))[0].splitlines()]
+    for row, answer in zip(rows, answers, strict=True):
+        expected = session.step({"when": row["when"], "cars": row["cars"]})
+        assert expected is not None
+        for level in (80, 90):
+            low, high = expected.interval(level)
+            assert answer[f"Forecaster-lo-{level}"] == low.tolist()
+            assert answer[f"Forecaster-hi-{level}"] == high.tolist()
+    for other in (("--adaptive",), ()):
+        with start(forecaster, tmp_path / "state", *other) as process:
+            _, errors = process.communicate(as_lines(rows[:1]))
+        assert process.returncode == 2
+        assert b"this snapshot was made with adaptive intervals of 80, 90 %" in errors
 
 
 def test_ctrl_c_ends_after_the_rows_at_hand(model: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from lamina.errors import ConfigError, DataError
 from lamina.estimators.forecaster import Forecaster
 from lamina.nn.stack import StackConfig
-from lamina.streaming import forecast_session
+from lamina.streaming import forecast_session, opening, packed
 from lamina.streaming.forecast_session import Forecast, ForecastSession
 from lamina.streaming.session import Session
 from lamina.training.optim import TrainingConfig
@@ -99,6 +99,17 @@ def test_a_session_forecasts_what_predict_does(gaps: bool, covariates: bool, att
         assert_agrees(found, model, data[: row + 1], future)
 
 
+@pytest.mark.parametrize("unit", packed.require_native().runnable_units())
+def test_every_unit_forecasts_what_predict_does(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maps of one vector and of several, and what is known ahead."""
+    monkeypatch.setattr(opening, "new_model", lambda storage: packed.new_model(storage, unit))
+    data = frame(gaps=True, covariates=True)
+    model = fitted(data, stack=StackConfig(hidden_sizes=(70,)))
+    found = model.stream().step(data.row(KNOWN, named=True), future=ahead(data, KNOWN))
+    future = data[KNOWN + 1 : KNOWN + 1 + HORIZON].select("ds", "plan")
+    assert_agrees(found, model, data[: KNOWN + 1], future)
+
+
 @pytest.mark.parametrize("step", ["1d", "1mo"])
 def test_the_calendar_of_every_step_is_read(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of steps on both sides of where one stretch of kept features ends."""
@@ -126,6 +137,21 @@ def test_windows_without_season_or_highway_are_read(segment: int) -> None:
     assert last is not None
     np.testing.assert_allclose(last.median, offline, rtol=1e-5, atol=1e-5)
     assert last.time is None
+
+
+def test_a_counted_row_without_its_number_is_the_next() -> None:
+    y = np.random.default_rng(1).normal(size=60).cumsum()
+    model = Forecaster(
+        3, input_size=12, stack=StackConfig(hidden_sizes=(6,)), training=TrainingConfig(max_steps=8)
+    )
+    model.fit(pl.DataFrame({"y": y[:50]}))
+    session, numbered = model.stream(), model.stream()
+    for row in range(50, 60):
+        found, expected = session.step(y[row]), numbered.step({"y": y[row], "ds": row})
+        assert found is not None
+        assert expected is not None
+        np.testing.assert_array_equal(found.quantiles, expected.quantiles)
+        np.testing.assert_array_equal(found.time, row + np.arange(1, 4))
 
 
 def test_a_model_with_gaps_forecasts_before_its_window_is_full() -> None:

@@ -26,7 +26,7 @@ def test_a_row_that_was_cut_off_is_dropped_and_the_next_takes_its_place(tmp_path
         journal.append(ROWS)
     whole = file.read_bytes()
     last = len(whole.splitlines(keepends=True)[-1])
-    for cut in range(1, last + 1):
+    for cut in range(1, last + 1):  # the shortest leaves only the end of the line out
         file.write_bytes(whole[: len(whole) - cut])
         with Journal(tmp_path / "state") as journal:
             assert journal.rows == ROWS[:2]
@@ -73,3 +73,24 @@ def test_a_damaged_snapshot_is_an_error_and_stays_where_it_is(tmp_path: Path) ->
         Journal(tmp_path / "state")
     (tmp_path / "state").write_bytes(whole)
     assert unpack_snapshot(whole) == ({"rows": 2}, b"states")
+
+
+@pytest.mark.parametrize("damage", [b"notes of mine\n", b"0" * 40 + b"\n"])
+def test_a_damaged_journal_is_an_error_and_stays_as_it_is(tmp_path: Path, damage: bytes) -> None:
+    """Rows behind the damage were answered, so they may not be dropped in silence."""
+    with Journal(tmp_path / "state") as journal:
+        journal.append(ROWS)
+    file = tmp_path / "state.journal"
+    first, rest = file.read_bytes().split(b"\n", maxsplit=1)
+    for content in (damage + rest, first + b"\n" + damage, damage):
+        file.write_bytes(content)
+        with pytest.raises(
+            SavedModelError, match=r"line [12] of the journal .* is damaged or of another file"
+        ):
+            Journal(tmp_path / "state")
+        assert file.read_bytes() == content
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SavedModelError, match=r"cannot be written: .* No such file or directory"):
+        Journal(tmp_path / "none" / "state")

@@ -94,8 +94,11 @@ def test_the_way_back_is_written_down_too() -> None:
     assert math.isfinite(learner.forecast(1)[0])
 
 
-@pytest.mark.parametrize("learner", [OnlineClassifier(depth=2, hidden_size=4), OnlineForecaster(depth=1)])
-def test_memory_stays_below_its_bound_and_is_flat(learner: OnlineLearner) -> None:
+@pytest.mark.parametrize("kind", [OnlineClassifier, OnlineForecaster])
+def test_memory_stays_below_its_bound_and_is_flat(
+    kind: type[OnlineClassifier] | type[OnlineForecaster],
+) -> None:
+    learner: OnlineLearner = kind(depth=2, hidden_size=4)
     for begin in range(0, 50 * WINDOW_ROWS, WINDOW_ROWS):
         follow(learner, begin, begin + WINDOW_ROWS)
         assert learner.nbytes <= learner.bound_bytes

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lamina.data.sources import load_labelled
 from lamina.errors import ConfigError, DataError, SavedModelError
 from lamina.estimators.classifier import SequenceClassifier
 from lamina.nn.stack import StackConfig
 from lamina.nn.transformer import TransformerConfig
+from lamina.streaming.packed import Storage
 from lamina.streaming.session import RowSession, Session
 from lamina.training.optim import TrainingConfig
 
@@ -49,6 +51,22 @@ def test_a_classifier_streams_what_it_predicts_of_the_steps_so_far(pooling: str,
     for key, sequence in enumerate(sequences()[0][:3]):
         streamed = np.stack([session.step(step, key=str(key)) for step in sequence])
         np.testing.assert_allclose(streamed, offline(model, sequence), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("storage", ["bfloat16", "int8"])
+def test_fewer_bits_cost_less_than_one_percent_of_the_accuracy(storage: Storage) -> None:
+    training, test = load_labelled("JapaneseVowels", None)
+    settings = TrainingConfig(max_steps=100, learning_rate=4e-3)
+    model = SequenceClassifier(stack=StackConfig(hidden_sizes=(32,)), training=settings)
+    model.fit([training[i] for i in range(len(training))], [training.classes[c] for c in training.labels])
+    sessions = [model.stream(), model.stream(storage=storage)]
+    right = np.zeros(2)
+    for i in range(len(test)):
+        for number, session in enumerate(sessions):
+            chances = [session.step(frame, key=str(i)) for frame in test[i]][-1]
+            right[number] += model.classes_[chances.argmax()] == test.classes[test.labels[i]]
+    assert right[0] > 0.8 * len(test)
+    assert abs(right[1] / right[0] - 1) <= 0.01
 
 
 def test_a_feature_that_was_never_missing_may_not_be_missing() -> None:

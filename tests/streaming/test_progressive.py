@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from lamina.errors import ConfigError, DataError
-from lamina.streaming.online import OnlineClassifier
-from lamina.streaming.progressive import evaluate, evaluate_file
+from lamina.streaming.online import OnlineClassifier, OnlineForecaster
+from lamina.streaming.progressive import SeriesLearner, evaluate
 
 
 class Constant:
@@ -34,8 +35,15 @@ def test_accuracy_no_change_and_kappa_by_hand() -> None:
     found = evaluate(Constant(1), rows, window=2)
     assert (found.rows, found.score, found.no_change) == (4, 0.75, 0.5)
     assert found.kappa == pytest.approx((0.75 - 0.5) / (1 - 0.5))
-    assert [(p.row, p.score, p.no_change) for p in found.curve] == [(2, 0.5, 0.5), (4, 1.0, 0.5)]
+    points = [(p.row, p.score, p.no_change, p.kappa) for p in found.curve]
+    assert points == [(3, 0.5, 0.5, 0.0), (5, 1.0, 0.5, 1.0)]
     assert found.windows_below == 0.0
+
+
+def test_a_window_in_which_no_change_is_perfect_has_no_kappa() -> None:
+    rows = [({"n": n}, y) for n, y in enumerate([1, 1, 1, 0, 0])]
+    found = evaluate(Constant(1), rows, window=2)
+    assert [point.kappa for point in found.curve] == [None, -1.0]
 
 
 def test_absolute_error_by_hand_without_missing_values() -> None:
@@ -61,26 +69,60 @@ def test_result_is_strict_json() -> None:
     assert json.loads(text)["rows"] == 49
 
 
-def test_file_of_classes_and_of_numbers(tmp_path: Path) -> None:
-    path = tmp_path / "stream.csv"
-    lines = [f"2024-01-{n % 28 + 1:02d},{n % 6},{'up' if n % 6 > 2 else 'down'}" for n in range(300)]
-    path.write_text("\n".join(["day,load,move", *lines]) + "\n", encoding="utf-8")
-    task, left_out, found = evaluate_file(path, "move", depth=0)
-    assert (task, left_out) == ("classify", ["day"])
-    assert found.score > 0.9
-    task, _, found = evaluate_file(path, "load", task="forecast", depth=0)
-    assert found.kappa > 0.8
-    assert found.coverage == pytest.approx(0.9, abs=0.1)
+def test_rows_of_the_curve_and_of_drifts_are_counted_as_they_come() -> None:
+    """Rows without a label count, though they are not scored."""
+    labels = [1.0, math.nan, 1.0, math.nan, 1.0, 0.0, 0.0]
+    rows = [({"n": n}, y) for n, y in enumerate(labels)]
+    found = evaluate(Constant(1.0), rows, window=2)
+    assert [point.row for point in found.curve] == [5, 7]
+    learner = OnlineClassifier(depth=0)
+    rows = [({"n": n % 7}, (n % 7 > 3) ^ (n > 700)) for n in range(1400)]
+    learner.watch.drifts = [3]  # from before
+    learner.learn_one({"n": 0}, True)
+
+    def notice(truth: object, said: object) -> None:
+        del truth, said
+        if learner.watch.rows == 900:
+            learner.watch.drifts = [*learner.watch.drifts, 900]
+
+    assert evaluate(learner, rows, seen=notice).drifts == (901,)
 
 
-def test_wrong_file_column_and_options_are_told(tmp_path: Path) -> None:
-    path = tmp_path / "stream.csv"
-    path.write_text("load,move\n1,up\n", encoding="utf-8")
-    with pytest.raises(DataError, match="did you mean 'load'"):
-        evaluate_file(path, "laod")
-    with pytest.raises(DataError, match="cannot be read"):
-        evaluate_file(tmp_path / "none.csv", "load")
-    with pytest.raises(DataError, match="at least two labels"):
-        evaluate_file(path, "load", depth=0)
+def test_each_window_tells_its_coverage_and_weights() -> None:
+    generator = np.random.default_rng(0)
+    rows: list[tuple[dict[str, float], float]] = [({}, y) for y in generator.normal(size=400)]
+    found = evaluate(SeriesLearner(OnlineForecaster(depth=0)), rows, metric="mae", window=100)
+    shares = [point.coverage for point in found.curve]
+    assert all(share is not None and 0.8 < share <= 1.0 for share in shares)
+    assert found.coverage == pytest.approx(0.9, abs=0.03)
+    assert [sum(each.weights.values()) for each in found.curve] == pytest.approx([1.0] * 4)
+    assert sum(found.weights.values()) == pytest.approx(1.0)
+    short = evaluate(SeriesLearner(OnlineForecaster(depth=0)), rows[:20], metric="mae", window=3)
+    assert [sum(each.weights.values()) for each in short.curve] == pytest.approx([1.0] * 7)
+    assert 0 < found.nbytes <= found.bound_bytes
+
+
+def test_late_values_of_a_series_are_forecast_as_many_rows_ahead() -> None:
+    class Ahead:
+        """Says how far it looked."""
+
+        def forecast(self, horizon: int, xs: list[Any]) -> list[float]:
+            assert [x["n"] for x in xs] == list(range(xs[0]["n"], xs[0]["n"] + horizon))
+            return [float(step) for step in range(1, horizon + 1)]
+
+        def learn_one(self, y: float, x: Any) -> None:
+            del y, x
+
+    said: list[float] = []
+    rows = [({"n": n}, 0.0) for n in range(6)]
+    evaluate(
+        SeriesLearner(Ahead(), horizon=3), rows, metric="mae", delay=2, seen=lambda _, each: said.append(each)
+    )
+    assert said == [1.0, 2.0, 3.0, 3.0, 3.0, 3.0]
+
+
+def test_wrong_options_are_told() -> None:
     with pytest.raises(ConfigError, match="delay"):
         evaluate(Constant(1), [], delay=-1)
+    with pytest.raises(DataError, match="at least two labels"):
+        evaluate(Constant(1), [({"n": 0}, 1)])

@@ -176,16 +176,15 @@ def test_memory_stays_below_the_stated_bound(stack: Stack) -> None:
     assert session.used_bytes < 10_000
 
 
-def test_memory_is_flat_while_keys_stay_the_same(stack: Stack) -> None:
-    """30,000 steps here; benchmarks/streaming.py takes 1,000,000."""
+def test_memory_is_flat_over_a_million_steps(stack: Stack) -> None:
     session = Session.of(stack)
     x, process = row(), psutil.Process()
-    for _ in range(5000):
+    for _ in range(10_000):
         session.step(x, key="a")
     before = process.memory_info().rss
-    for _ in range(30_000):
+    for _ in range(1_000_000):
         session.step(x, key="a")
-    assert process.memory_info().rss - before < 200_000
+    assert process.memory_info().rss - before < 1 << 20
 
 
 def test_a_snapshot_goes_on_where_it_was_taken(stack: Stack, tmp_path: Path) -> None:

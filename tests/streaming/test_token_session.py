@@ -90,6 +90,21 @@ def test_tokens_are_read_by_name_number_or_text() -> None:
     np.testing.assert_array_equal(session.step("zebra", key="a"), session.step("<unk>", key="b"))
 
 
+@pytest.mark.parametrize("cutoffs", [(), (4,)])
+def test_many_texts_in_one_call_are_as_one_by_one(cutoffs: tuple[int, ...]) -> None:
+    model = language_model(cutoffs=cutoffs, tied=not cutoffs)
+    one, many = model.stream(), model.stream()
+    for tokens, keys in (("tdc", "abc"), ("haa", "aba")):  # "a" twice in one call
+        expected = np.stack([one.step(x, key=key) for x, key in zip(tokens, keys, strict=True)])
+        np.testing.assert_allclose(many.step_many(list(tokens), list(keys)), expected, rtol=1e-5, atol=1e-7)
+    before = many.snapshot()
+    for wrong, message in ((["t", "the cat"], "a step reads one token"), (["t"], "for 2 keys")):
+        with pytest.raises(DataError, match=message):
+            many.step_many(wrong, ["a", "b"])
+    assert many.snapshot() == before
+    assert many.step_many([], []).shape == (0, len(expected[0]))
+
+
 def test_keys_are_texts_of_their_own_and_snapshots_hold_them() -> None:
     model = language_model()
     session = model.stream()
@@ -139,6 +154,11 @@ def test_a_music_model_streams_what_it_foresees() -> None:
     with torch.no_grad():
         logits, _ = model.network_.eval()(torch.from_numpy(heard.astype(np.float32))[None])
     np.testing.assert_allclose(streamed, logits[0].double().sigmoid().numpy(), rtol=1e-4, atol=1e-6)
+    together = [session.step_many(np.stack([frame, frame]), ["one", "two"]) for frame in heard]
+    np.testing.assert_allclose(np.stack(together)[:, 1], streamed, rtol=1e-5, atol=1e-7)
+    for wrong in (np.zeros((1, 88)), np.full((2, 88), 0.5), np.zeros((2, 87))):
+        with pytest.raises(DataError, match="a frame is 88 numbers"):
+            session.step_many(wrong, ["one", "two"])
 
 
 def test_a_saved_music_model_opens_and_refuses_what_is_no_frame(tmp_path: Path) -> None:

@@ -532,7 +532,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
             max_keys: states kept at most; the key used least recently is forgotten first.
             adaptive: central intervals in percent, such as [80, 90], whose bounds follow the values of each
                 key (adaptive conformal inference), so that they keep their coverage while a series changes.
-                Forecasts then have these levels alone. Takes 2 kB a key for each step of the horizon.
+                Forecasts then have these levels alone. Takes 4 kB a key for each step of the horizon.
 
         Raises:
             ConfigError: the model cannot stream; the message says why.

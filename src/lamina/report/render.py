@@ -69,7 +69,7 @@ def page(record: StudyRecord) -> str:
             "naming": NAMING[record.task],
             "title": _title(record),
             "questions": [_question(record, verdict) for verdict in record.questions],
-            "highlights": _highlights(record),
+            "beside": _highlights(record),
             "leaderboard": _leaderboard(record),
             "sections": _sections(record),
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamina.errors import ConfigError
+from lamina.streaming import kernels
 from lamina.streaming.adaptive import ERRORS, STEP, WARM_UP
 from lamina.streaming.state import Stateful
 
@@ -42,7 +44,7 @@ class AdaptiveQuantiles(Stateful):
     doi:10.1080/01621459.2017.1307116, section 5.2.
     """
 
-    kept = ("rows", "counts", "_errors", "_now", "_medians", "_spreads", "_bounds")
+    kept = ("rows", "counts", "_errors", "_ordered", "_now", "_medians", "_spreads", "_bounds")
 
     def __init__(self, levels: Sequence[float], given: Sequence[float], horizon: int) -> None:
         self._given = np.array(given)
@@ -51,7 +53,10 @@ class AdaptiveQuantiles(Stateful):
         self.rows = 0
         self.counts = np.zeros(horizon, np.int64)  # values seen by each step's forecasts
         self._middle = list(levels).index(0.5)
-        self._errors = np.full((ERRORS, horizon), np.nan, np.float32)
+        self._errors = np.full(
+            (horizon, ERRORS), np.nan, np.float32
+        )  # as they came, the newest over the oldest
+        self._ordered = self._errors.copy()  # the same, ascending
         self._now = np.tile(self.levels, (horizon, 1))  # (horizon, levels)
         # forecasts by the row they were made at, (rows, horizon[, levels]); of row r at r modulo horizon
         self._medians = np.full((horizon, horizon), np.nan)
@@ -62,19 +67,21 @@ class AdaptiveQuantiles(Stateful):
         """Learn the next value, NaN where missing, after some rows that were left out."""
         for _ in range(min(skipped, self.horizon)):
             self._pass()
-        made = (self.rows - 1 - np.arange(self.horizon)) % self.horizon  # 1, 2, ... rows ago
-        steps = np.arange(self.horizon)
-        medians = self._medians[made, steps]
-        told = np.flatnonzero(~np.isnan(medians)) if not np.isnan(value) else steps[:0]
-        if len(told):
-            bounds = self._bounds[made[told], told]  # (told, levels)
-            adapted = told[self.counts[told] >= WARM_UP]
-            below = value <= bounds[self.counts[told] >= WARM_UP]
-            self._now[adapted] += STEP * (self.levels - below)
-            self._errors[self.counts[told] % ERRORS, told] = (value - medians[told]) / self._spreads[
-                made[told], told
-            ]
-            self.counts[told] += 1
+        if not math.isnan(value):
+            kernels.judge(
+                value,
+                self.rows,
+                self.levels,
+                self.counts,
+                self._errors,
+                self._ordered,
+                self._now,
+                self._medians,
+                self._spreads,
+                self._bounds,
+                STEP,
+                WARM_UP,
+            )
         self._pass()
 
     def _pass(self) -> None:
@@ -84,31 +91,24 @@ class AdaptiveQuantiles(Stateful):
 
     def around(self, quantiles: Array) -> Array:
         """The bounds of the forecast made after the last row: (horizon, given) -> (horizon, levels)."""
-        plain = np.stack([np.interp(self.levels, self._given, each) for each in quantiles])
-        median = plain[:, self._middle]
-        spread = quantiles[:, -1] - quantiles[:, 0]
-        spread = np.maximum(spread, _SMALLEST * max(1.0, float(np.abs(median).max())))
-        found = np.where(
-            (self.counts < WARM_UP)[:, None], plain, median[:, None] + spread[:, None] * self._quantiles()
-        )
-        found[:, self._middle] = np.inf
-        found = np.insert(np.sort(found, axis=1)[:, :-1], self._middle, median, axis=1)
         place = (self.rows - 1) % self.horizon
-        self._medians[place], self._spreads[place], self._bounds[place] = median, spread, found
+        kernels.bound(
+            quantiles,
+            self._given,
+            self.levels,
+            self._middle,
+            self.counts,
+            self._ordered,
+            self._now,
+            self._medians[place],
+            self._spreads[place],
+            self._bounds[place],
+            _SMALLEST,
+            STEP,
+            WARM_UP,
+        )
+        found: Array = self._bounds[place].copy()
         return found
-
-    def _quantiles(self) -> Array:
-        """The errors at the levels of now, (horizon, levels); 0 where there are none."""
-        ordered = np.sort(self._errors, axis=0)  # those that are missing come last
-        n = np.minimum(self.counts, ERRORS)[:, None]  # (horizon, 1)
-        steps = np.arange(self.horizon)[:, None]
-        rank = np.where(self.levels < 0.5, np.floor(self._now * (n + 1)), np.ceil(self._now * (n + 1)))
-        inside = np.clip(rank, 1, np.maximum(n, 1)).astype(np.int64) - 1
-        middle = ordered[np.maximum(n // 2, 0), steps]
-        beyond = np.maximum(1 / (n + 1) - self._now, 0) + np.maximum(self._now - n / (n + 1), 0)
-        chosen = ordered[inside, steps].astype(np.float64)
-        found = chosen + (chosen - middle) * np.maximum(beyond - STEP, 0) / STEP
-        return np.where(n > 0, found, 0.0)
 
 
 class AdaptiveKeys:
@@ -135,6 +135,7 @@ class AdaptiveKeys:
                 f"this model forecasts quantiles from {given[0]:g} to {given[-1]:g}, narrower than an "
                 f"interval of {max(percent):g} %. Fit with wider quantiles=."
             )
+        self.percent = tuple(sorted(set(percent)))
         self.levels = tuple(sorted({*tails, 0.5, *(1 - tail for tail in tails)}))
         self._given = tuple(given)
         self._horizon = horizon
@@ -162,7 +163,7 @@ class AdaptiveKeys:
     def key_bytes(self) -> int:
         """What the numbers of one key take."""
         horizon, levels = self._horizon, len(self.levels)
-        return 4 * ERRORS * horizon + 8 * horizon * (1 + levels + horizon * (2 + levels))
+        return 2 * 4 * ERRORS * horizon + 8 * horizon * (1 + levels + horizon * (2 + levels))
 
     def state(self) -> dict[str, Any]:
         """Key -> state."""

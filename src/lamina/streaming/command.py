@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lamina.errors import ConfigError, DataError, did_you_mean
+from lamina.streaming.forecast_session import ForecastSession
 from lamina.streaming.journal import JOURNAL_BYTES, Journal
-from lamina.streaming.lines import Format, LineReader, Row, answer_row, batches_of_lines
+from lamina.streaming.lines import Format, LineReader, Row, answer_row, batches_of_lines, header_of
 from lamina.streaming.session import Session
 
 FORMATS: tuple[Format, ...] = ("json", "csv")
@@ -55,17 +55,20 @@ def stream_lines(
             without a number are taken to follow the last.
         sink: one JSON object a row: row, key, and the answer, or ``error``.
         key: the column that names the key; "" where a row has none.
-        levels: central intervals of forecasts, in percent.
+        levels: central intervals of forecasts, in percent; nothing to other sessions.
         snapshot: file that keeps the states. A row's line is on disk before its answer is written, so after
             a kill the next process knows every row that was answered: it answers a row again only where it is
             sent again and its answer may not have got out, and it steps no row twice.
 
     Raises:
-        ConfigError: an unknown format.
-        SavedModelError: the snapshot is damaged, of another model, or in use.
+        ConfigError: an unknown format, or an interval that the forecasts do not have.
+        DataError: CSV without a first line that names its columns.
+        SavedModelError: the snapshot is damaged, of another model, in use, or cannot be written.
     """
     if form not in FORMATS:
         raise ConfigError(f"format is json or csv, but is {form!r}{did_you_mean(form, FORMATS)}")
+    if isinstance(session, ForecastSession):
+        session.require_levels(levels)
     with nullcontext() if snapshot is None else Journal(snapshot) as journal, _signals() as stop:
         return _Stream(session, sink, key=key, levels=levels, journal=journal, stop=stop).run(source, form)
 
@@ -161,7 +164,7 @@ class _Stream:
         for lines in batches:
             if not lines:
                 continue
-            self._reader = LineReader(key=self._key, header=next(csv.reader([lines[0].decode()])))
+            self._reader = LineReader(key=self._key, header=header_of(lines[0]))
             yield lines[1:]
             break
         yield from batches

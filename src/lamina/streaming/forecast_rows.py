@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -37,13 +38,24 @@ class CovariateForm:
         return [float(value == category) for category in self.categories]
 
 
-class SeriesRow(NamedTuple):
-    """A row as numbers: target, covariates (past-only, then known ahead), those of the series, time."""
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
 
-    y: float
-    covariates: NDArray[np.float32]
-    fixed: NDArray[np.float32]
+
+class SeriesRow(NamedTuple):
+    """A row as numbers.
+
+    Attributes:
+        numbers: target, covariates (past-only, then known ahead), those of the series; NaN where missing.
+        time: microseconds since 1970, or a count; None where rows have none.
+    """
+
+    numbers: Sequence[float]
     time: int | None
+
+    @property
+    def y(self) -> float:
+        """The target."""
+        return self.numbers[0]
 
 
 @dataclass(frozen=True)
@@ -117,6 +129,14 @@ class SeriesRowForm:
     def _needed(self) -> frozenset[str]:
         return frozenset(self.names[1:])  # the first is the time
 
+    @cached_property
+    def _plain(self) -> tuple[str, ...]:
+        """Names of the values in the order of their numbers; none where a column has categories."""
+        columns = (*self._moving, *self.fixed)
+        if any(column.categories is not None for column in columns):
+            return ()
+        return (self.target, *(column.name for column in columns))
+
     def read(self, row: Mapping[str, object] | float) -> SeriesRow:
         """A row's numbers; a bare number is the target, where the row needs nothing else.
 
@@ -125,6 +145,24 @@ class SeriesRowForm:
         """
         if not isinstance(row, Mapping):
             row = {self.target: row}
+        numbers = self._finite(row) or self._read_each(row)
+        time = row.get(self.time)
+        return SeriesRow(numbers, None if time is None else self.as_time(time))
+
+    def _finite(self, row: Mapping[str, object]) -> list[float] | None:
+        """The numbers of a row with a finite float for each name, as nearly every row is; of others None."""
+        if not self._plain or len(row) != len(self.names):
+            return None
+        try:
+            numbers = [row[name] for name in self._plain]
+        except KeyError:
+            return None
+        if self.time not in row or {*map(type, numbers)} != {float}:
+            return None
+        return numbers if math.isfinite(sum(numbers)) else None  # type: ignore[arg-type,return-value]  # floats
+
+    def _read_each(self, row: Mapping[str, object]) -> list[float]:
+        """The numbers of any row, one value at a time."""
         if not row.keys() <= self._all:
             unknown = [str(name) for name in row if name not in self._all]
             raise DataError(
@@ -137,14 +175,14 @@ class SeriesRowForm:
                 f"a row holds {', '.join(self.names)}, but this one lacks '{left_out[0]}'. "
                 "Give it as null where it is missing."
             )
-        values = [as_number(self.target, row[self.target])]
+        numbers = [as_number(self.target, row[self.target])]
         for column in self._moving:
-            values += column.encode(row[column.name])
-        if any(map(math.isnan, values)):
-            self._check_missing(values)
-        fixed = [number for column in self.fixed for number in column.encode(row[column.name])]
-        time = None if row.get(self.time) is None else self.as_time(row[self.time])
-        return SeriesRow(values[0], _numbers(values[1:]), _numbers(fixed), time)
+            numbers += column.encode(row[column.name])
+        if any(map(math.isnan, numbers)):
+            self._check_missing(numbers)
+        for column in self.fixed:
+            numbers += column.encode(row[column.name])
+        return numbers
 
     def _check_missing(self, values: Sequence[float]) -> None:
         for place, (value, may_miss) in enumerate(zip(values, self.may_miss, strict=True)):
@@ -176,19 +214,15 @@ class SeriesRowForm:
         return np.array(encoded, np.float32).reshape(horizon, -1)
 
     def as_time(self, value: object) -> int:
-        """Microseconds since 1970 of a date, or a count as it is."""
-        if isinstance(value, bool) or (not self.dated and not isinstance(value, int | np.integer)):
-            raise DataError(f"'{self.time}' is a whole number, as in training, but is {value!r}.")
+        """Microseconds since 1970 of a date, in UTC where it names a zone; a count as it is."""
         if not self.dated:
-            return int(value)  # type: ignore[call-overload,no-any-return]  # checked just above
-        if isinstance(value, int | float | np.number):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer):
+                raise DataError(f"'{self.time}' is a whole number, as in training, but is {value!r}.")
+            return int(value)
+        date = _date_of(value)
+        if date is None:
             raise DataError(f"'{self.time}' is a date, such as '2026-05-01T13:00', but is {value!r}.")
-        try:
-            return int(np.datetime64(value, "us").view(np.int64))  # type: ignore[call-overload]  # tries any type
-        except (ValueError, TypeError):
-            raise DataError(
-                f"'{self.time}' is a date, such as '2026-05-01T13:00', but is {value!r}."
-            ) from None
+        return date
 
     def _name_of(self, place: int) -> str:
         names = [self.target]
@@ -197,12 +231,31 @@ class SeriesRowForm:
         return names[place]
 
 
-_NOTHING = np.zeros(0, np.float32)
+def _date_of(value: object) -> int | None:
+    """Microseconds since 1970 of a date of any kind, or of its text; None of anything else."""
+    if isinstance(value, str):
+        value = _parsed(value)
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        return (value - _EPOCH) // _MICROSECOND
+    if value is None or isinstance(value, int | float | np.number):
+        return None
+    try:
+        date = np.datetime64(value, "us")  # type: ignore[call-overload]  # tries any type
+    except (ValueError, TypeError):
+        return None
+    return None if np.isnat(date) else int(date.view(np.int64))
 
 
-def _numbers(values: list[float]) -> NDArray[np.float32]:
-    """An array of the values; making an empty one anew takes a microsecond."""
-    return np.array(values, np.float32) if values else _NOTHING
+def _parsed(text: str) -> datetime | None:
+    """A date, or the first day of a month, from ISO 8601."""
+    for form in (text, f"{text}-01"):
+        try:
+            return datetime.fromisoformat(form)
+        except ValueError:
+            continue
+    return None
 
 
 def as_number(name: str, value: object) -> float:
@@ -216,7 +269,10 @@ def as_number(name: str, value: object) -> float:
     if value is None:
         return math.nan
     if isinstance(value, bool | np.bool_ | int | float | np.number):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            number = math.inf
         if math.isinf(number):
             raise DataError(f"'{name}' is finite or missing (null), but is {number}. Mend it.")
         return number

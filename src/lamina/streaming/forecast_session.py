@@ -13,7 +13,7 @@ from typing_extensions import override
 from lamina.data.calendar import WEEK_US, calendar_features, calendar_names
 from lamina.data.frequency import Frequency
 from lamina.data.scaling import Standardizer
-from lamina.errors import ConfigError, DataError
+from lamina.errors import ConfigError, DataError, SavedModelError
 from lamina.streaming.adaptive_quantiles import AdaptiveKeys
 from lamina.streaming.forecast_rows import SeriesRow, SeriesRowForm
 from lamina.streaming.packed import Weights, optional, plain, require_native
@@ -27,6 +27,7 @@ Array = NDArray[np.float64]
 # row, they take ten times as long as a small network.
 STRETCH = 128
 MOST_STRETCHES = 64
+_DATES = np.dtype("M8[us]")  # made from its name with every forecast, it would cost a microsecond
 
 
 @dataclass(frozen=True)
@@ -124,16 +125,15 @@ class ForecastSession(Session):
         """Let the intervals of each key follow its values from here on."""
         self._adaptive = AdaptiveKeys(percent, self.levels, self.horizon)
         self._given_levels, self.levels = self.levels, self._adaptive.levels
-        self._digest = f"{self._digest} adaptive {self.levels}"
 
     def _continue(self, ids: Sequence[str], history: Mapping[str, NDArray[Any]]) -> None:
         """Begin with the stored rows of each series."""
         covariates = np.concatenate([history["past"], history["future"]], axis=1, dtype=np.float32)
         for number, key in enumerate(ids):
-            fixed = np.ascontiguousarray(history["static"][number], np.float32)
+            fixed = history["static"][number].astype(np.float32).tolist()
             for row in range(history["starts"][number], history["starts"][number + 1]):
-                y, time = float(history["y"][row]), int(history["time"][row])
-                self._native.push(key, y, np.ascontiguousarray(covariates[row]), fixed, 0, time)
+                numbers = (float(history["y"][row]), *covariates[row].tolist(), *fixed)
+                self._native.push(key, numbers, 0, int(history["time"][row]))
 
     @override
     def step(
@@ -148,7 +148,8 @@ class ForecastSession(Session):
         Args:
             x: the values of the row by name, with the time where rows have one; None or NaN where missing,
                 which must have been so in training. A bare number is the target. Rows of a key come in order
-                of time; left-out steps count as missing rows.
+                of time; left-out steps count as missing rows. Where rows are counted and not dated, one
+                without its number is the next.
             key: the series.
             future: what is known of the next ``horizon`` rows, where the model was fitted on such columns.
 
@@ -160,15 +161,15 @@ class ForecastSession(Session):
         """
         row = self._rows.read(x)
         known = self._known(future)
-        skipped = self._skipped(key, row)
+        skipped, time = self._place(key, row)
         if self._adaptive is not None:
             if key not in self:
                 self._adaptive.forget(key)
             self._adaptive.of(key).learn(row.y, skipped)
-        self._native.push(key, row.y, row.covariates, row.fixed, skipped, row.time)
+        self._native.push(key, row.numbers, skipped, time)
         if self._adaptive is not None and len(self._adaptive) > self.max_keys:
             self._adaptive.keep(self.keys())
-        return self._forecast(key, known, row.time) if self._native.ready(key) else None
+        return self._forecast(key, known, time) if self._native.ready(key) else None
 
     def step_next(self, value: float, x: Mapping[str, object], *, key: str = "") -> Forecast | None:
         """Read the row one step after the last of a key: its value, and its covariates from ``x`` by name."""
@@ -178,6 +179,16 @@ class ForecastSession(Session):
         if head is not None and head[1] is not None:
             row[self._rows.time] = self._times(head[1])[0]
         return self.step(row, key=key)
+
+    def require_levels(self, percent: Sequence[float]) -> None:
+        """Check that forecasts have these central intervals.
+
+        Raises:
+            ConfigError: one is none, or wider than the quantiles of the forecasts.
+        """
+        nothing = np.zeros((0, len(self.levels)))
+        for level in percent:
+            interval(self.levels, nothing, level)
 
     @property
     def needs_future(self) -> bool:
@@ -215,23 +226,25 @@ class ForecastSession(Session):
             return self._nothing_known
         return self._rows.read_ahead(future, self.horizon)
 
-    def _skipped(self, key: str, row: SeriesRow) -> int:
-        """Steps of a key that were left out before this row."""
+    def _place(self, key: str, row: SeriesRow) -> tuple[int, int | None]:
+        """Steps of a key that were left out before this row, and the row's time."""
         head = self._native.head(key)
         if head is None:
             if row.time is None and self._cycles:
                 raise DataError(
                     f"this model reads the calendar, so a row needs its time as '{self._rows.time}'."
                 )
-            return 0
+            return 0, row.time
         last = head[1]
+        if row.time is None and last is not None and not self._rows.dated:
+            return 0, last + self._ticks
         if (last is None) != (row.time is None):
             raise DataError(
                 f"rows of a key have a time ('{self._rows.time}') each or none, and earlier ones of {key!r} "
                 f"{'had none' if last is None else 'had one'}. Give the same, or reset the key."
             )
         if last is None or row.time is None:
-            return 0
+            return 0, None
         steps, on_grid = self._steps(last, row.time)
         if steps < 1 or not on_grid:
             raise DataError(
@@ -244,7 +257,7 @@ class ForecastSession(Session):
                 "and not every column had missing values when the model was fitted. Fill them, or fit on "
                 "data with gaps."
             )
-        return steps - 1
+        return steps - 1, row.time
 
     def _steps(self, last: int, time: int) -> tuple[int, bool]:
         if self._ticks:
@@ -262,7 +275,7 @@ class ForecastSession(Session):
         return self._dates(last + self._ahead)
 
     def _dates(self, counts: NDArray[np.int64]) -> NDArray[Any]:
-        return counts.view("M8[us]") if self._rows.dated else counts
+        return counts.view(_DATES) if self._rows.dated else counts
 
     def _calendar(self, last: int | None) -> NDArray[np.float32]:
         """Calendar features of the steps after ``last``, (horizon, features)."""
@@ -326,6 +339,23 @@ class ForecastSession(Session):
         return super().bound_bytes + adaptive
 
     @override
+    def _header(self) -> dict[str, Any]:
+        return {
+            **super()._header(),
+            "adaptive": [] if self._adaptive is None else list(self._adaptive.percent),
+        }
+
+    @override
+    def _require_own(self, header: Mapping[str, Any]) -> None:
+        ours, theirs = self._header()["adaptive"], header.get("adaptive", [])
+        if header.get("model") == self._digest and theirs != ours:
+            raise SavedModelError(
+                f"this snapshot was made with {_named(theirs)}, and this session has {_named(ours)}. Open it "
+                "with the same adaptive= (on the command line --adaptive and --level)."
+            )
+        super()._require_own(header)
+
+    @override
     def _dump(self) -> bytes:
         states = super()._dump()
         if self._adaptive is None:
@@ -340,6 +370,13 @@ class ForecastSession(Session):
         state = unpack_state(*unpack_snapshot(states))
         super()._load(state["states"])
         self._adaptive.take(state["adaptive"])
+
+
+def _named(percent: Sequence[float]) -> str:
+    """Adaptive intervals in words."""
+    if not percent:
+        return "no adaptive intervals"
+    return f"adaptive intervals of {', '.join(f'{each:g}' for each in percent)} %"
 
 
 def _native_session(

@@ -26,17 +26,23 @@ class Journal:
 
     Every row has a number. ``append`` returns once the rows are on disk; ``checkpoint`` writes a snapshot of
     everything up to a row and empties the journal. After a crash, ``recovered`` is the last snapshot and
-    ``rows`` are the rows that came after it; a row that was cut off was never answered and is dropped.
+    ``rows`` are the rows that came after it; a last row that was cut off was never answered and is dropped.
     One process at a time may hold a journal.
 
     Raises:
-        SavedModelError: another process holds it, or the snapshot is damaged.
+        SavedModelError: another process holds it, it cannot be written, or it or the snapshot is damaged.
     """
 
     def __init__(self, snapshot: Path) -> None:
         self._snapshot = snapshot
         self._path = snapshot.with_name(f"{snapshot.name}.journal")
-        self._file = self._path.open("a+b", buffering=0)
+        try:
+            self._file = self._path.open("a+b", buffering=0)
+        except OSError as error:
+            raise SavedModelError(
+                f"the journal of {snapshot} cannot be written: {error}. Name a file in a folder that exists "
+                "and may be written."
+            ) from error
         self.position = 0
         self.recovered: bytes | None = None
         try:
@@ -78,14 +84,18 @@ class Journal:
         os.fsync(self._file.fileno())
 
     def _read(self) -> Iterator[tuple[int, bytes]]:
-        """Whole entries; what follows the last of them is cut away."""
+        """Whole entries. One that was cut off can only be the last, and is cut away."""
         self._file.seek(0)
         whole = 0
-        for text in self._file.read().splitlines(keepends=True):
+        lines = self._file.read().split(b"\n")
+        for number, text in enumerate(lines[:-1], start=1):
             entry = _parse(text)
             if entry is None:
-                break
-            whole += len(text)
+                raise SavedModelError(
+                    f"line {number} of the journal {self._path} is damaged or of another file. Restore it, "
+                    "or move it away to go on without the rows that came after the last snapshot."
+                )
+            whole += len(text) + 1
             yield entry
         self._file.truncate(whole)
 
@@ -97,8 +107,8 @@ def _entry(number: int, line: bytes) -> bytes:
 
 def _parse(text: bytes) -> tuple[int, bytes] | None:
     """Number and line of an entry; None where it is not whole."""
-    check, _, body = text.removesuffix(b"\n").partition(b" ")
-    if not text.endswith(b"\n") or check != b"%08x" % zlib.crc32(body):
+    check, _, body = text.partition(b" ")
+    if check != b"%08x" % zlib.crc32(body):
         return None
     number, _, line = body.partition(b" ")
     return int(number), line

@@ -7,9 +7,11 @@ from lamina.streaming.packed import require_extension
 _learning = require_extension("_learning")
 
 any_infinite = _learning.any_infinite
+bound = _learning.bound
 contexts = _learning.contexts
 follow = _learning.follow
 follow_label = _learning.follow_label
+judge = _learning.judge
 label_rules = _learning.label_rules
 learn = _learning.learn
 say = _learning.say

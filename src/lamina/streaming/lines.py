@@ -44,6 +44,24 @@ def batches_of_lines(descriptor: int) -> Iterator[list[bytes]]:
         yield [begun]
 
 
+def header_of(line: bytes) -> list[str]:
+    """The names of the columns, from the first line of CSV.
+
+    Raises:
+        DataError: it is no text, or holds numbers alone, as rows do.
+    """
+    try:
+        names = next(csv.reader([line.decode()]))
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"the first line of CSV names its columns, but cannot be read: {error}.") from error
+    if all(isinstance(_cell(name), int | float) for name in names):
+        raise DataError(
+            f"the first line of CSV names its columns, but here holds numbers: {', '.join(names)[:60]}. Send "
+            "the names first."
+        )
+    return names
+
+
 class LineReader:
     """Lines to rows.
 
@@ -66,7 +84,7 @@ class LineReader:
         try:
             text = line.decode()
             values = self._json(text) if self._header is None else self._csv(text)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError, csv.Error) as error:
             raise DataError(f"this line cannot be read: {error}. Write one row a line.") from error
         number = values.pop("row", None)
         if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):

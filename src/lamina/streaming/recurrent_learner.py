@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,8 @@ class RecurrentExperts(Stateful):
             )
         if depth:
             require_native()
+            # loading torch takes seconds, which nobody expects in the middle of a stream
+            importlib.import_module("lamina.streaming.recurrent_trainer")
         self.link: Link = link
         self.outputs = outputs
         self.depth = depth

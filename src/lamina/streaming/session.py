@@ -141,8 +141,7 @@ class Session(ABC):
 
     def snapshot(self) -> bytes:
         """The states of all keys, for ``restore`` in a session of the same model, with the same storage."""
-        header = {"model": self._digest, "state_bytes": self.state_bytes, "keys": len(self)}
-        return pack_snapshot(header, self._dump())
+        return pack_snapshot(self._header(), self._dump())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a snapshot to a file, whole or not at all."""
@@ -156,12 +155,20 @@ class Session(ABC):
         """
         data = snapshot if isinstance(snapshot, bytes) else read_snapshot(snapshot)
         header, states = unpack_snapshot(data)
+        self._require_own(header)
+        self._load(states)
+
+    def _header(self) -> dict[str, Any]:
+        """What a snapshot says of the session that it was made by."""
+        return {"model": self._digest, "state_bytes": self.state_bytes, "keys": len(self)}
+
+    def _require_own(self, header: Mapping[str, Any]) -> None:
+        """Refuse the header of a snapshot that is of no session like this one."""
         if header.get("model") != self._digest or header.get("state_bytes") != self.state_bytes:
             raise SavedModelError(
-                "this snapshot is of another model, or of other storage of the weights or other intervals. "
-                "Open the session as the one that it was made with."
+                "this snapshot is of another model, or of other storage of the weights. Open the session as "
+                "the one that it was made with."
             )
-        self._load(states)
 
     def _dump(self) -> bytes:
         """The states of all keys."""

@@ -85,6 +85,18 @@ class TokenSession(Session):
         answer: Array = self._step(self._vectors[self._number(x)], key)
         return answer
 
+    def step_many(self, x: Sequence[str | int], keys: Sequence[str]) -> Array:
+        """Read one token of each of many texts, and answer each as ``step`` does: (rows, tokens).
+
+        A key that stands twice is stepped twice, in the order of the rows. Where a token breaks a rule, none
+        is read.
+        """
+        numbers = [self._number(each) for each in x]
+        shares: Array = self._native.step_many(self._vectors[numbers], keys)
+        if not self._cutoffs:
+            return shares
+        return np.array([self._whole(each) for each in shares]).reshape(len(shares), len(self._vectors))
+
     def read(self, text: str, *, key: str = "") -> Array:
         """Read all tokens of a piece of text, and answer as ``step`` does after the last.
 
@@ -105,8 +117,10 @@ class TokenSession(Session):
         return {self.vocabulary.token(int(number)): float(chances[number]) for number in order}
 
     def _step_in_classes(self, vector: NDArray[np.float32], key: str) -> Array:
-        """One step, whose one softmax over tokens and classes becomes that of the head and of each class."""
-        shares: Array = self._native.step(vector, key)  # (tokens + classes,)
+        return self._whole(self._native.step(vector, key))
+
+    def _whole(self, shares: Array) -> Array:
+        """The chances of all tokens, of one softmax over tokens and classes, (tokens + classes,)."""
         tokens, classes = np.split(shares, [len(self._vectors)])
         head, *inside = np.split(tokens, self._cutoffs)
         whole = head.sum() + classes.sum()
@@ -166,14 +180,31 @@ class RollSession(Session):
             DataError: not 88 numbers of 0 and 1; nothing is read then.
         """
         frame = as_numbers(x)
-        if frame.shape != (self._keys,) or not np.isin(frame, (0.0, 1.0)).all():
+        self._check(frame, (self._keys,))
+        return _sigmoid(self._step(frame, key))
+
+    def step_many(self, x: ArrayLike, keys: Sequence[str]) -> Array:
+        """Read one frame of each of many pieces: (rows, 88) -> (rows, 88); see ``step``.
+
+        A key that stands twice is stepped twice, in the order of the rows. Where a frame breaks a rule, none
+        is read.
+        """
+        frames = as_numbers(x)
+        self._check(frames, (len(keys), self._keys))
+        return _sigmoid(self._native.step_many(frames, keys))
+
+    @staticmethod
+    def _check(frames: Array, shape: tuple[int, ...]) -> None:
+        if frames.shape != shape or not np.isin(frames, (0.0, 1.0)).all():
             raise DataError(
-                f"a frame is {self._keys} numbers, 1 for a key that sounds and 0 for the others, but this "
-                f"one has the shape {frame.shape} or other numbers. Mend it."
+                f"a frame is {shape[-1]} numbers, 1 for a key that sounds and 0 for the others, but this "
+                f"one has the shape {frames.shape} or other numbers. Mend it."
             )
-        logits = self._step(frame, key).astype(np.float64)
-        chances: Array = 0.5 * (1.0 + np.tanh(0.5 * logits))
-        return chances
+
+
+def _sigmoid(logits: NDArray[np.float32]) -> Array:
+    chances: Array = 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))
+    return chances
 
 
 def _native_session(model: Any, max_keys: int, *, chances: bool) -> Any:

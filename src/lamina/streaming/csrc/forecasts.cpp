@@ -21,14 +21,26 @@ std::size_t at(Size index) { return static_cast<std::size_t>(index); }
 
 std::vector<float> room(Size numbers) { return std::vector<float>(at(numbers + 2 * kPad), 0.0f); }
 
-// Scaled columns, 0 where missing, then a mask for each column that may be missing.
-float* write_columns(const Columns& columns, const float* row, float* to) {
+// Values of columns as a network reads them; a missing one stays missing. Offline tables are float32.
+template <class T>
+float* standardise(const Columns& columns, const T* row, float* to) {
   for (Size i = 0; i < columns.count(); ++i) {
-    const double scaled = (static_cast<double>(row[i]) - columns.mean[at(i)]) / columns.scale[at(i)];
-    *to++ = std::isnan(scaled) ? 0.0f : static_cast<float>(scaled);
+    const double value = static_cast<double>(static_cast<float>(row[i]));
+    *to++ = static_cast<float>((value - columns.mean[at(i)]) / columns.scale[at(i)]);
   }
+  return to;
+}
+
+// Standardised columns, 0 where missing, then a mask for each column that may be missing.
+float* write_columns(const Columns& columns, const float* row, float* to) {
+  for (Size i = 0; i < columns.count(); ++i) *to++ = std::isnan(row[i]) ? 0.0f : row[i];
   for (const Size column : columns.gaps) *to++ = std::isnan(row[column]) ? 0.0f : 1.0f;
   return to;
+}
+
+// Nearly always in order already.
+void put_in_order(double* first, double* last) {
+  if (!std::is_sorted(first, last)) std::sort(first, last);
 }
 
 Size width(const Columns& columns) { return columns.count() + static_cast<Size>(columns.gaps.size()); }
@@ -46,6 +58,7 @@ Forecasts::Forecasts(Model& model, Size most_keys, ForecastForm form)
   vector_ = room(vector_size_);
   out_ = room(form_.horizon * form_.levels);
   straight_ = room(form_.horizon);
+  known_ = room(form_.future.count());
   ahead_ = room(width(form_.future) + form_.calendar);
   levels_ = room(form_.levels);
   reader_state_.resize(at(model.network().state_bytes / 8 + kStateAlign / 8));
@@ -71,7 +84,7 @@ double* Forecasts::values(char* state) const { return reinterpret_cast<double*>(
 float* Forecasts::covariates(char* state) const { return reinterpret_cast<float*>(state + kHead + form_.input_size * 8); }
 float* Forecasts::fixed(char* state) const { return covariates(state) + form_.input_size * columns(); }
 
-void Forecasts::push(std::string_view key, double y, const float* given, const float* of_series, Size skipped, std::int64_t time) {
+void Forecasts::push(std::string_view key, const double* row, Size skipped, std::int64_t time) {
   Size number;
   char* const state = keys_.touch(key, &number);
   WindowHead* const head = reinterpret_cast<WindowHead*>(state);
@@ -83,9 +96,10 @@ void Forecasts::push(std::string_view key, double y, const float* given, const f
   }
   head->rows += skipped;
   const Size place = slot(head->rows);
-  values(state)[place] = y;
-  std::copy_n(given, columns(), covariates(state) + place * columns());
-  std::copy_n(of_series, form_.fixed.count(), fixed(state));
+  values(state)[place] = *row++;
+  float* const future = standardise(form_.past, row, covariates(state) + place * columns());
+  standardise(form_.future, row + form_.past.count(), future);
+  standardise(form_.fixed, row + columns(), fixed(state));
   ++head->rows;
   head->time = time;
 }
@@ -185,10 +199,7 @@ void Forecasts::forecast(std::string_view key, const float* known, const float* 
   }
   unit.answer(net, frame, 1, &reader, vector_.data(), net.outputs);
   const float* const of_series = fixed(const_cast<char*>(state));
-  for (Size i = 0; i < form_.fixed.count(); ++i) {
-    const double scaled = (static_cast<double>(of_series[i]) - form_.fixed.mean[at(i)]) / form_.fixed.scale[at(i)];
-    vector_[at(net.outputs + i)] = std::isnan(scaled) ? 0.0f : static_cast<float>(scaled);
-  }
+  write_columns(form_.fixed, of_series, vector_.data() + net.outputs);
   unit.linear(head_, vector_.data(), out_.data());
   if (has_highway_) unit.linear(highway_, past_.data(), straight_.data());
   if (has_known_) unit.linear(known_state_, vector_.data(), joint_.data());
@@ -196,13 +207,11 @@ void Forecasts::forecast(std::string_view key, const float* known, const float* 
     const double found = anchor(step);
     const float shared = std::isnan(found) ? 0.0f : static_cast<float>((found - offset) / scale);
     if (has_known_) {
-      float* const tail = write_columns(form_.future, known + step * form_.future.count(), ahead_.data());
+      standardise(form_.future, known + step * form_.future.count(), known_.data());
+      float* const tail = write_columns(form_.future, known_.data(), ahead_.data());
       std::copy_n(calendar + step * form_.calendar, form_.calendar, tail);
       unit.linear(known_future_, ahead_.data(), meeting_.data());
-      for (Size i = 0; i < known_state_.input.units; ++i) {
-        const float joint = joint_[at(i)] + meeting_[at(i)];
-        meeting_[at(i)] = 0.5f * joint * (1.0f + std::erf(joint * 0.70710678f));
-      }
+      unit.add_gelu(joint_.data(), meeting_.data(), known_state_.input.units);
       unit.linear(known_out_, meeting_.data(), levels_.data());
     }
     double* const quantiles = out + step * form_.levels;
@@ -212,10 +221,10 @@ void Forecasts::forecast(std::string_view key, const float* known, const float* 
       if (has_known_) value += levels_[at(level)];
       quantiles[level] = static_cast<double>(value) * scale + offset;
     }
-    std::sort(quantiles, quantiles + form_.levels);
+    put_in_order(quantiles, quantiles + form_.levels);
     for (Size level = 0; level < form_.levels; ++level)
       quantiles[level] += form_.calibration[at(step * form_.levels + level)] * scale;
-    std::sort(quantiles, quantiles + form_.levels);
+    put_in_order(quantiles, quantiles + form_.levels);
   }
 }
 

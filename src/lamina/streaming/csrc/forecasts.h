@@ -45,9 +45,10 @@ class Forecasts {
   KeyedStates& keys() { return keys_; }
   const Model& model() const { return model_; }
 
-  // Append a row: y, then past and future covariates; NaN where missing. `skipped` rows of which nothing is
-  // known come before it.
-  void push(std::string_view key, double y, const float* covariates, const float* fixed, Size skipped, std::int64_t time);
+  // Numbers of a row: the target, then past and future covariates, then those of the series.
+  Size row_size() const { return 1 + columns() + form_.fixed.count(); }
+  // Append a row, NaN where missing. `skipped` rows of which nothing is known come before it.
+  void push(std::string_view key, const double* row, Size skipped, std::int64_t time);
   // Rows of a key so far, and the time of the last one; false where the key is new.
   bool head(std::string_view key, WindowHead* out) const;
   // Whether the window can be forecast from: full, or allowed to begin before its series, and not all missing.
@@ -59,8 +60,8 @@ class Forecasts {
   Size columns() const { return form_.past.count() + form_.future.count(); }
   Size slot(std::int64_t row) const { return row % form_.input_size; }
   double* values(char* state) const;       // (input_size) target
-  float* covariates(char* state) const;    // (input_size, columns)
-  float* fixed(char* state) const;
+  float* covariates(char* state) const;    // (input_size, columns), standardised
+  float* fixed(char* state) const;         // standardised
   void write_steps(const char* state, double offset, double scale);
   void scale_window(double* offset, double* scale) const;
   double anchor(Size step) const;
@@ -74,7 +75,7 @@ class Forecasts {
   std::vector<double> window_;         // the target in order, NaN where missing
   std::vector<float> steps_, past_;    // (input_size, 1 + step features), (input_size)
   std::vector<float> nothing_;         // covariates of a row before the series
-  std::vector<float> vector_, out_, straight_, joint_, ahead_, meeting_, levels_;
+  std::vector<float> vector_, out_, straight_, joint_, known_, ahead_, meeting_, levels_;
   std::vector<double> reader_state_;
 };
 

@@ -1,11 +1,14 @@
 // The arithmetic of online learning: one row at a time, in place, on arrays that Python owns.
 //
-// The equations are those of linear.py and inputs.py; tests hold these functions against NumPy.
+// The equations are those of linear.py, inputs.py and adaptive_quantiles.py; tests hold these functions against
+// NumPy.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace nb = nanobind;
@@ -15,6 +18,9 @@ namespace {
 using Size = std::ptrdiff_t;
 template <int axes>
 using Numbers = nb::ndarray<double, nb::ndim<axes>, nb::c_contig, nb::device::cpu>;
+
+using Floats = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Counts = nb::ndarray<std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 constexpr double kLargestError = 3.0, kLeastCurvature = 0.02;
 
@@ -172,6 +178,85 @@ void follow_label(Numbers<2> after, Numbers<2> frequency, Size last, Size code, 
   after(last, code) += 1;
 }
 
+// Puts a number into ascending ones, `known` of which are there, in place of another where `old` says so.
+void exchange(float* ordered, Size known, const float* old, float fresh) {
+  float* const end = ordered + known;
+  float* const gap = old == nullptr ? end : std::lower_bound(ordered, end, *old);
+  float* const place = std::lower_bound(ordered, end, fresh);
+  if (place > gap) {
+    std::move(gap + 1, place, gap);
+    *(place - 1) = fresh;
+  } else {
+    std::move_backward(place, gap, gap + 1);
+    *place = fresh;
+  }
+}
+
+// Judges the forecasts of a value, made 1, 2, ... rows ago: moves each bound's level, and keeps each error.
+// counts (horizon), errors and ordered (horizon, room), now (horizon, levels); medians and spreads (made, horizon)
+// and bounds (made, horizon, levels), those of row r at r modulo horizon, NaN where no forecast was made.
+void judge(double value, std::int64_t rows, Numbers<1> levels, Counts counts, Floats errors, Floats ordered, Numbers<2> now,
+           Numbers<2> medians, Numbers<2> spreads, Numbers<3> bounds, double step, std::int64_t warm_up) {
+  const Size horizon = counts.shape(0), room = errors.shape(1), number = levels.shape(0);
+  for (Size s = 0; s < horizon; ++s) {
+    const Size made = ((rows - 1 - s) % horizon + horizon) % horizon;
+    if (std::isnan(medians(made, s))) continue;
+    if (counts(s) >= warm_up)
+      for (Size q = 0; q < number; ++q) now(s, q) += step * (levels(q) - (value <= bounds(made, s, q) ? 1.0 : 0.0));
+    const float error = static_cast<float>((value - medians(made, s)) / spreads(made, s));
+    float& place = errors(s, counts(s) % room);
+    exchange(ordered.data() + s * room, std::min<Size>(counts(s), room), counts(s) < room ? nullptr : &place, error);
+    place = error;
+    ++counts(s);
+  }
+}
+
+// What quantiles at ascending levels say at another level, on lines between them.
+double between(const double* levels, const double* quantiles, Size count, double level) {
+  const Size after = std::upper_bound(levels, levels + count, level) - levels;
+  if (after == 0) return quantiles[0];
+  if (after == count) return quantiles[count - 1];
+  const double slope = (quantiles[after] - quantiles[after - 1]) / (levels[after] - levels[after - 1]);
+  return quantiles[after - 1] + slope * (level - levels[after - 1]);
+}
+
+// The error at a level of now, among `known` ascending ones; beyond them it grows by its distance from the middle.
+double error_at(const float* ordered, Size known, double level, double now, double step) {
+  if (known == 0) return 0.0;
+  const double n = static_cast<double>(known), exact = now * (n + 1);
+  const double rank = level < 0.5 ? std::floor(exact) : std::ceil(exact);
+  const double chosen = ordered[static_cast<Size>(std::min(std::max(rank, 1.0), n)) - 1], middle = ordered[known / 2];
+  const double beyond = std::max(1 / (n + 1) - now, 0.0) + std::max(now - n / (n + 1), 0.0);
+  return chosen + (chosen - middle) * std::max(beyond - step, 0.0) / step;
+}
+
+// The bounds of a forecast: quantiles (horizon, given) -> medians, spreads (horizon) and bounds (horizon, levels).
+void bound(Numbers<2> quantiles, Numbers<1> given, Numbers<1> levels, Size middle, Counts counts, Floats ordered,
+           Numbers<2> now, Numbers<1> medians, Numbers<1> spreads, Numbers<2> bounds, double smallest, double step,
+           std::int64_t warm_up) {
+  const Size horizon = counts.shape(0), room = ordered.shape(1), number = levels.shape(0), count = given.shape(0);
+  double largest = 1.0;
+  for (Size s = 0; s < horizon; ++s) {
+    for (Size q = 0; q < number; ++q) bounds(s, q) = between(given.data(), quantiles.data() + s * count, count, levels(q));
+    medians(s) = bounds(s, middle);
+    largest = std::max(largest, std::fabs(medians(s)));
+  }
+  for (Size s = 0; s < horizon; ++s) {
+    double* const found = bounds.data() + s * number;
+    spreads(s) = std::max(quantiles(s, count - 1) - quantiles(s, 0), smallest * largest);
+    if (counts(s) >= warm_up)
+      for (Size q = 0; q < number; ++q) {
+        const Size known = std::min<Size>(counts(s), room);
+        found[q] = medians(s) + spreads(s) * error_at(ordered.data() + s * room, known, levels(q), now(s, q), step);
+      }
+    // in order, but for the median, which stays the model's
+    found[middle] = std::numeric_limits<double>::infinity();
+    std::sort(found, found + number);
+    std::move_backward(found + middle, found + number - 1, found + number);
+    found[middle] = medians(s);
+  }
+}
+
 }  // namespace
 
 NB_MODULE(_learning, m) {
@@ -185,4 +270,6 @@ NB_MODULE(_learning, m) {
   m.def("share_weights", &share_weights);
   m.def("label_rules", &label_rules);
   m.def("follow_label", &follow_label);
+  m.def("judge", &judge);
+  m.def("bound", &bound);
 }

@@ -288,6 +288,24 @@ class ForecastSession {
   ForecastSession(const ForecastSession&) = delete;
   ForecastSession& operator=(const ForecastSession&) = delete;
 
+  // numbers: a list or tuple of floats, which Python makes faster than an array.
+  void push(nb::handle key, nb::handle numbers, Size skipped, nb::handle time) {
+    const std::string_view name = key_of(key);
+    const nb::object sequence = nb::steal(PySequence_Fast(numbers.ptr(), "a row's numbers are a list"));
+    if (!sequence.is_valid()) throw nb::python_error();
+    const Size count = forecasts_.row_size();
+    if (PySequence_Fast_GET_SIZE(sequence.ptr()) != count) throw std::invalid_argument("a row has " + std::to_string(count) + " numbers");
+    row_.resize(static_cast<std::size_t>(count));
+    PyObject** const items = PySequence_Fast_ITEMS(sequence.ptr());
+    for (Size i = 0; i < count; ++i) {
+      row_[static_cast<std::size_t>(i)] = PyFloat_AsDouble(items[i]);
+      if (PyErr_Occurred()) throw nb::python_error();
+    }
+    const std::int64_t when = time.is_none() ? kNoTime : nb::cast<std::int64_t>(time);
+    const Turn turn(busy_);
+    forecasts_.push(name, row_.data(), skipped, when);
+  }
+
   Forecasts& forecasts() { return forecasts_; }
   KeyedStates& keys() { return forecasts_.keys(); }
   bool& busy() { return busy_; }
@@ -295,6 +313,7 @@ class ForecastSession {
  private:
   nb::object owner_;
   Forecasts forecasts_;
+  std::vector<double> row_;
   bool busy_ = false;
 };
 
@@ -355,13 +374,7 @@ void bind_forecasts(nb::module_& m) {
              if (!s.forecasts().head(key_of(key), &head)) return nb::none();
              return nb::make_tuple(head.rows, head.time == kNoTime ? nb::none() : nb::object(nb::int_(head.time)));
            })
-      .def("push",
-           [](ForecastSession& s, nb::handle key, double y, Array covariates, Array fixed, Size skipped, nb::object time) {
-             const Turn turn(s.busy());
-             s.forecasts().push(key_of(key), y, covariates.data(), fixed.data(), skipped,
-                                time.is_none() ? kNoTime : nb::cast<std::int64_t>(time));
-           },
-           nb::arg("key"), nb::arg("y"), nb::arg("covariates"), nb::arg("fixed"), nb::arg("skipped"), nb::arg("time").none())
+      .def("push", &ForecastSession::push, nb::arg("key"), nb::arg("numbers"), nb::arg("skipped"), nb::arg("time").none())
       .def("ready", [](ForecastSession& s, nb::handle key) { return s.forecasts().ready(key_of(key)); })
       .def("forecast", [](ForecastSession& s, nb::handle key, Array known, Array calendar, nb::ndarray<double, nb::c_contig> out) {
         const Turn turn(s.busy());

@@ -91,6 +91,8 @@ struct StepUnit {
   void (*answer)(const Network&, const Frame&, Size rows, char* const* states, float* out, Size stride);
   // out = bias + panels * x for one row.
   void (*linear)(const Products&, const float* x, float* out);
+  // to = gelu(to + from); both have room up to a multiple of kPad.
+  void (*add_gelu)(const float* from, float* to, Size size);
   // Read every recurrent weight once and do nothing else: what no step can be faster than.
   float (*read)(const Network&);
 };

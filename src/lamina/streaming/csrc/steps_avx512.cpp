@@ -1,4 +1,4 @@
-// Steps for AVX-512; built everywhere, but not yet run: the machines at hand have none.
+// Steps for AVX-512.
 #include "steps.h"
 
 namespace lamina {
