@@ -10,6 +10,7 @@ import torch
 
 from lamina.errors import ConfigError
 from lamina.streaming.recurrent_learner import WINDOW_ROWS, RecurrentExperts
+from lamina.streaming.recurrent_trainer import Trainer
 
 
 def fed(rows: int, *, depth: int = 2, seed: int = 0) -> RecurrentExperts:
@@ -95,3 +96,22 @@ def test_looking_at_rows_leaves_no_trace() -> None:
         looked.learn(z, np.array([0.0]))
     probe = np.ones(3)
     np.testing.assert_array_equal(plain.outputs_of(probe), looked.outputs_of(probe))
+
+
+def test_updates_run_on_one_thread_and_leave_torchs_number_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    loss = Trainer._loss
+
+    def watched(self: Trainer, said: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return loss(self, said, truth)
+
+    monkeypatch.setattr(Trainer, "_loss", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        fed(2 * WINDOW_ROWS)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen) == {1}
