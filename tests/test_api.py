@@ -77,7 +77,8 @@ def test_the_best_model_is_loaded_and_forecasts(forecast: Study) -> None:
 
 def test_the_report_and_the_record_are_on_disk(forecast: Study) -> None:
     page = (forecast.folder / "report.html").read_text(encoding="utf-8")
-    assert forecast.verdicts["depth"].sentence[:20] in page
+    sentence = forecast.verdicts["depth"].sentence
+    assert sentence[:1].upper() + sentence[1:20] in page
     assert open_study(forecast.folder).record == forecast.record
 
 
