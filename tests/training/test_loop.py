@@ -386,9 +386,9 @@ def test_a_frozen_layer_keeps_its_weights_until_its_turn() -> None:
 
     class Weights(Callback):
         def on_step(self, run: Run) -> None:  # noqa: ARG002  # the interface
-            seen.append((module[0].weight.detach().clone(), module[3].weight.detach().clone()))
+            seen.append((weights(module[0]), weights(module[3])))
 
-    first = module[0].weight.detach().clone()
+    first = weights(module[0])
     config = TrainingConfig(max_steps=8, average=0.9, learning_rate=0.05)
     history = fit(
         module, Regression(), Examples(), config, groups=halves(module, begin=0.5), callbacks=[Weights()]

@@ -44,6 +44,31 @@ def test_of_texts_it_shows_the_tokens_of_this_sitting() -> None:
     assert 2800 <= rate <= 3000  # 6,000 in 2 s; a resumed run does not count its earlier seconds
 
 
+def test_each_of_several_runs_begins_anew_under_its_name() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=120, force_terminal=True)
+    with ProgressBar(max_steps=40, batch_size=16, console=console) as bar:
+        bar.on_reading(3200)
+        bar._progress.refresh()
+        shown = out.getvalue()
+        assert "teacher" in shown
+        assert "3,200 texts read" in shown
+        before = Run(stage="pre-training", max_steps=900, step=450, tokens=10)
+        before.history = History(steps=[450], validation=[5.5])
+        bar.on_step(before)
+        bar.on_validation(before)
+        bar._progress.refresh()
+        assert "450/900 steps" in out.getvalue()
+        assert "validation 5.5" in out.getvalue()
+        begun = len(out.getvalue())
+        bar.on_step(Run(max_steps=40, step=1, tokens=10))
+        bar._progress.refresh()
+        shown = out.getvalue()[begun:]
+        assert "training" in shown.replace("pre-training", "")
+        assert "1/40 steps" in shown
+        assert "validation" not in shown
+
+
 GRID, LENGTHS = torch.zeros(2, 5, dtype=torch.int64), torch.tensor([5, 2])
 BATCHES = {
     "language": (LanguageBatch(GRID, GRID, first=True), 10),

@@ -159,7 +159,7 @@ def read_encoder(folder: str | os.PathLike[str]) -> PreTrainedModel:
     transformers = require("transformers", extra=EXTRA)
     from safetensors import SafetensorError
 
-    with _Quiet(transformers):
+    with Quiet(transformers):
         try:
             model: PreTrainedModel = transformers.AutoModel.from_pretrained(
                 os.fspath(folder), local_files_only=True, dtype=torch.float32
@@ -192,7 +192,7 @@ def config_from_dict(saved: dict[str, Any], where: str) -> PreTrainedConfig:
     return config
 
 
-class _Quiet:
+class Quiet:
     """Keeps transformers from drawing progress bars and telling of heads that are left out."""
 
     def __init__(self, transformers: Any) -> None:
