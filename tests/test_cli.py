@@ -256,6 +256,7 @@ def test_results_never_replace_something_else(lamina: Shell, traffic: Path, tmp_
         ("[training]\nmax_steps = 'many'", "max_steps"),
         ("[stack\n", "cannot be read as TOML"),
         ("stack = 3", "holds the table [stack], but has stack = 3"),
+        ("[pretraining]\nmax_steps = 3", "holds [pretraining], which needs --unlabelled FILE"),
     ],
 )
 def test_a_bad_config_is_refused(
@@ -286,6 +287,8 @@ def test_a_config_that_is_not_there_is_refused(lamina: Shell, traffic: Path) -> 
             ("r.csv", "--text", "a", "--label", "b", "--time", "c"),
             "trains a TextClassifier, so that --time c",
         ),
+        (("book.txt", "--unlabelled", "m.txt"), "so that --unlabelled m.txt would have no effect"),
+        (("ud.conllu", "--teacher", "bert"), "so that --teacher bert would have no effect"),
         (("t.csv", "--config", "c.toml", "--hidden", 64), "c.toml holds [stack], so that --hidden 64 would"),
         (("t.csv", "--config", "c.toml", "--max-steps", 9), "c.toml holds [training], so that --max-steps 9"),
     ],
@@ -548,6 +551,49 @@ class TestTexts:
         assert "validation nats a token" in lamina.out
         assert lamina("predict", "speaker", "--tokens", 12, "--out", "said.txt") == 0
         assert len((tmp_path / "said.txt").read_text(encoding="utf-8")) == 12
+
+    @pytest.mark.parametrize("kind", ["txt", "csv", "jsonl"])
+    def test_texts_without_labels_pretrain(
+        self, lamina: Shell, reviews: Path, tmp_path: Path, kind: str
+    ) -> None:
+        more, file = ["day and night", "it was day"] * 10, tmp_path / f"more.{kind}"
+        if kind == "txt":
+            file.write_text("\n".join(more), encoding="utf-8")
+        elif kind == "csv":
+            pl.DataFrame({"review": more}).write_csv(file)
+        else:
+            pl.DataFrame({"review": more}).write_ndjson(file)
+        (tmp_path / "c.toml").write_text("[pretraining]\nmax_steps = 4\nbatch_size = 8\n")
+        texts = ("train", reviews, "--text", "review", "--label", "stars", "--direction", "both")
+        options = (
+            "--unlabelled",
+            file,
+            "--config",
+            "c.toml",
+            "--max-steps",
+            3,
+            "--hidden",
+            4,
+            "--threads",
+            1,
+        )
+        assert lamina(*texts, *options, "--out", "model") == 0
+        assert "pre-training complete after 4 steps" in lamina.out
+        assert "validation nats a token" in lamina.out
+        assert lamina(*texts, *options, "--out", "model", "--json") == 0
+        assert json.loads(lamina.out)["pretraining"]["steps"][-1] == 4
+        assert lamina("predict", "model", reviews, "--text", "review") == 0
+
+    def test_a_teacher_teaches(self, lamina: Shell, reviews: Path, tuned_folder: Path) -> None:
+        texts = ("train", reviews, "--text", "review", "--label", "stars", "--teacher", tuned_folder)
+        said = lamina.refuses(*texts, "--out", "model")
+        assert "the teacher's are GOOD, BAD and the labels a, b. Rename" in said
+        table = pl.read_csv(reviews).with_columns(pl.col("stars").replace({"a": "good", "b": "bad"}))
+        table.write_csv(reviews)
+        assert lamina(*texts, "--max-steps", 3, "--hidden", 4, "--threads", 1, "--out", "model") == 0
+        assert lamina("predict", "model", reviews, "--text", "review", "--json") == 0
+        assert json.loads(lamina.out)[0].keys() == {"label", "p(bad)", "p(good)"}
+        assert "'nowhere' has no config.json" in lamina.refuses(*texts[:-1], "nowhere", "--out", "other")
 
     def test_a_translator_translates_tables_and_lines(self, lamina: Shell, tmp_path: Path) -> None:
         from lamina.estimators.translator import Translator

@@ -228,6 +228,20 @@ def train(
     attention: Annotated[
         bool, typer.Option("--attention", help="Join an attention over all outputs.")
     ] = False,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="Texts without labels to pre-train on: plain text, a text a line, or a table with the "
+            "column --text."
+        ),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a BERT to learn from, beside the labels: one that Lamina saved, or a sequence "
+            "classifier of transformers."
+        ),
+    ] = None,
     max_steps: Annotated[int, typer.Option(min=1, help="Optimiser steps at most.")] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all cores.")] = None,
@@ -235,7 +249,7 @@ def train(
         Path | None,
         typer.Option(
             help="TOML with [stack], which takes the place of --cell, --layers, --hidden and --direction, "
-            "and [training], of --max-steps."
+            "[training], of --max-steps, and [pretraining], for --unlabelled."
         ),
     ] = None,
     as_json: Json = False,
@@ -275,6 +289,11 @@ def train(
         )
     )
     training = TrainingConfig.parse(settings.get("training", {"max_steps": max_steps}))
+    if "pretraining" in settings and unlabelled is None:
+        raise ConfigError(
+            f"{config} holds [pretraining], which needs --unlabelled FILE. Give it, or leave it out."
+        )
+    before = TrainingConfig.parse(settings["pretraining"]) if "pretraining" in settings else None
     bar = ProgressBar(training.max_steps, training.batch_size)
     with nullcontext() if as_json else bar:
         model: Forecaster | SequenceClassifier | TextModel
@@ -285,7 +304,10 @@ def train(
                 label=label,
                 stack=stack,
                 attention=attention,
+                unlabelled=unlabelled,
+                teacher=teacher,
                 training=training,
+                pretraining=before,
                 seed=seed,
                 callbacks=() if as_json else (bar,),
             )
@@ -313,12 +335,18 @@ def train(
                 callbacks=() if as_json else (bar,),
             )
     model.save(out)
-    history = model.history_
+    history, earlier = model.history_, getattr(model, "pretraining_history_", None)
     if as_json:
-        typer.echo(json.dumps({"model": str(out), **finite(history.to_dict())}))
+        told = {} if earlier is None else {"pretraining": finite(earlier.to_dict())}
+        typer.echo(json.dumps({"model": str(out), **finite(history.to_dict()), **told}))
         return
     for note in getattr(model, "notes_", ()):
         typer.echo(f" · {note}")
+    if earlier is not None:
+        typer.echo(
+            f"pre-training {earlier.outcome} after {earlier.steps[-1]} steps, {earlier.seconds:.1f} s; "
+            f"validation nats a token {earlier.best:.4g}"
+        )
     steps = history.steps[-1] if history.steps else 0
     typer.echo(
         f"{history.outcome} after {steps} steps, {history.seconds:.1f} s; "
@@ -736,11 +764,12 @@ def _read_config(path: Path | None) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+    tables = "stack", "training", "pretraining"
     for key in content:
-        if key not in ("stack", "training"):
+        if key not in tables:
             raise ConfigError(
-                f"{path} holds the tables [stack] and [training], but has '{key}'"
-                f"{did_you_mean(key, ('stack', 'training'))}"
+                f"{path} holds the tables {', '.join(f'[{name}]' for name in tables)}, but has '{key}'"
+                f"{did_you_mean(key, tables)}"
             )
         if not isinstance(content[key], dict):
             raise ConfigError(f"{path} holds the table [{key}], but has {key} = {content[key]!r}")

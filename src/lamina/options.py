@@ -13,7 +13,7 @@ _COLUMNS = ("target", "time", "id", "future", "past", "static", "duplicates", "g
 TRAIN_OPTIONS = {
     "Forecaster": (*_COLUMNS, "horizon", "attention"),
     "SequenceClassifier": ("attention",),
-    "TextClassifier": ("text", "label", "attention"),
+    "TextClassifier": ("text", "label", "attention", "unlabelled", "teacher"),
     "SequenceTagger": (),
     "LanguageModel": (),
 }

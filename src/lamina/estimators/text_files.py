@@ -11,6 +11,7 @@ from lamina.data.conll import read_conllu
 from lamina.data.labelled_texts import read_labelled_texts, read_texts
 from lamina.data.music import read_midi, write_midi
 from lamina.data.text import read_text
+from lamina.data.text_columns import TABLES
 from lamina.errors import ConfigError
 from lamina.estimators.bert_classifier import BertClassifier
 from lamina.estimators.language_model import LanguageModel
@@ -40,7 +41,10 @@ def fit_text_file(
     label: str | None,
     stack: StackConfig,
     attention: bool,
+    unlabelled: Path | None = None,
+    teacher: Path | None = None,
     training: TrainingConfig,
+    pretraining: TrainingConfig | None = None,
     seed: int,
     callbacks: Sequence[Callback] = (),
 ) -> TextModel:
@@ -51,7 +55,10 @@ def fit_text_file(
         text, label: the columns; both or neither.
         stack: the network's.
         attention: of the classifier.
+        unlabelled: a file of texts without labels for the classifier, a table or plain text, a text a line.
+        teacher: the folder of a classifier that teaches it.
         training: settings of the run.
+        pretraining: settings of the run before, on texts without labels.
         seed: of the model.
         callbacks: observers of the run.
 
@@ -62,15 +69,29 @@ def fit_text_file(
         if text is None or label is None:
             raise ConfigError("texts are classified by their labels; name both columns, --text and --label.")
         model = TextClassifier(
-            stack=stack, form=TextConfig(attention=attention), training=training, seed=seed
+            stack=stack,
+            form=TextConfig(attention=attention),
+            training=training,
+            pretraining=pretraining,
+            seed=seed,
         )
-        return model.fit(*read_labelled_texts(data, text=text, label=label), callbacks=callbacks)
+        return model.fit(
+            *read_labelled_texts(data, text=text, label=label),
+            unlabelled=None if unlabelled is None else _without_labels(unlabelled, text),
+            teacher=teacher,
+            callbacks=callbacks,
+        )
     if attention:
         raise ConfigError(f"{data} trains a model of every token, which has no attention; leave it out.")
     if data.endswith(TAGGED):
         tagger = SequenceTagger(stack=stack, training=training, seed=seed)
         return tagger.fit(*read_conllu(data), callbacks=callbacks)
     return LanguageModel(stack=stack, training=training, seed=seed).fit(Path(data), callbacks=callbacks)
+
+
+def _without_labels(file: Path, text: str) -> list[str] | Path:
+    """The texts of a table; plain text is read when it is needed, since it may be longer than memory."""
+    return read_texts(file, text=text) if file.suffix in TABLES else file
 
 
 def answers(model: Reader, data: str | None, *, text: str = "text") -> pl.DataFrame:
