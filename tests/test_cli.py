@@ -531,8 +531,8 @@ class TestTexts:
         page = (tmp_path / "found" / "report.html").read_text(encoding="utf-8")
         if "bert-small" in trained:
             assert trained["bert-small"]["config"]["bert"] == "small"
-            assert "At which cost: " in page
-        assert "Would BERT be better, and at what cost?" in page
+            assert "By data size, in training texts: with " in page
+        assert "Would BERT be better, where, and at what cost?" in page
         assert lamina("report", "found", "--replay") == 0
         assert lamina("predict", "found/best", reviews, "--text", "review", "--json") == 0
         rows = json.loads(lamina.out)
