@@ -444,7 +444,7 @@ def test_a_run_says_what_it_is_called_and_how_long_it_is() -> None:
 
     class Names(Callback):
         def on_step(self, run: Run) -> None:
-            seen.append((run.stage, run.max_steps))
+            seen.append((run.stage, run.config.max_steps))
 
     config = TrainingConfig(max_steps=1)
     fit(network(), Regression(), Examples(), config, callbacks=[Names()])

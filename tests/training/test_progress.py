@@ -12,14 +12,17 @@ from lamina.tasks.text import TextBatch
 from lamina.tasks.translate import PairBatch
 from lamina.training.history import History
 from lamina.training.loop import OfTokens, Run
+from lamina.training.optim import TrainingConfig
 from lamina.training.progress import ProgressBar
+
+CONFIG = TrainingConfig(max_steps=40, batch_size=16)
 
 
 def test_the_bar_shows_steps_throughput_score_and_time_left() -> None:
     out = io.StringIO()
-    bar = ProgressBar(max_steps=40, batch_size=16, console=Console(file=out, width=120, force_terminal=True))
+    bar = ProgressBar(console=Console(file=out, width=120, force_terminal=True))
     with bar:
-        run = Run(step=10, seconds_before=2.0, history=History(steps=[10], validation=[0.12345]))
+        run = Run(CONFIG, step=10, seconds_before=2.0, history=History(steps=[10], validation=[0.12345]))
         bar.on_step(run)
         bar.on_validation(run)
         bar.on_step(run)
@@ -33,9 +36,9 @@ def test_the_bar_shows_steps_throughput_score_and_time_left() -> None:
 
 def test_of_texts_it_shows_the_tokens_of_this_sitting() -> None:
     out = io.StringIO()
-    bar = ProgressBar(max_steps=40, batch_size=16, console=Console(file=out, width=120, force_terminal=True))
+    bar = ProgressBar(console=Console(file=out, width=120, force_terminal=True))
     with bar:
-        run = Run(step=10, seconds_before=1000.0, tokens=6000)
+        run = Run(CONFIG, step=10, seconds_before=1000.0, tokens=6000)
         run.started -= 2.0
         bar.on_step(run)
     shown = out.getvalue()
@@ -47,13 +50,13 @@ def test_of_texts_it_shows_the_tokens_of_this_sitting() -> None:
 def test_each_of_several_runs_begins_anew_under_its_name() -> None:
     out = io.StringIO()
     console = Console(file=out, width=120, force_terminal=True)
-    with ProgressBar(max_steps=40, batch_size=16, console=console) as bar:
+    with ProgressBar(console=console) as bar:
         bar.on_reading(3200)
         bar._progress.refresh()
         shown = out.getvalue()
         assert "teacher" in shown
         assert "3,200 texts read" in shown
-        before = Run(stage="pre-training", max_steps=900, step=450, tokens=10)
+        before = Run(CONFIG.replace(max_steps=900), "pre-training", step=450, tokens=10)
         before.history = History(steps=[450], validation=[5.5])
         bar.on_step(before)
         bar.on_validation(before)
@@ -61,7 +64,7 @@ def test_each_of_several_runs_begins_anew_under_its_name() -> None:
         assert "450/900 steps" in out.getvalue()
         assert "validation 5.5" in out.getvalue()
         begun = len(out.getvalue())
-        bar.on_step(Run(max_steps=40, step=1, tokens=10))
+        bar.on_step(Run(CONFIG, step=1, tokens=10))
         bar._progress.refresh()
         shown = out.getvalue()[begun:]
         assert "training" in shown.replace("pre-training", "")

@@ -208,7 +208,9 @@ def _columns(file: Path, names: Sequence[str]) -> list[list[str]]:
         raise DataError(f"labelled texts are read from .csv, .tsv or .jsonl files, but this is '{file}'")
     if not file.is_file():
         raise DataError(f"labelled texts are read from a file, and there is no file '{file}'")
-    frame = read_columns(file, dict(zip(names, ("text", "label"), strict=False)), kind=file.suffix)
+    frame = read_columns(
+        file, dict(zip(names, ("text= (--text)", "label= (--label)"), strict=False)), kind=file.suffix
+    )
     missing = frame[names[0]].is_null()
     if missing.any():
         raise DataError(f"every row has a text, but row {missing.arg_true()[0]} of '{file}' has none")

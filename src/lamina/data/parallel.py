@@ -87,7 +87,9 @@ def _columns(path: Path, source: str, target: str) -> Pairs:
             f"is only '{path}'. Name the file of the translations too."
         )
     content = io.StringIO(read_text(path))
-    frame = read_columns(path, {source: "source", target: "target"}, kind=kind, content=content)
+    frame = read_columns(
+        path, {source: "source= (--text)", target: "target= (--translation)"}, kind=kind, content=content
+    )
     texts, translations = (
         frame[column].fill_null("").cast(pl.String).to_list() for column in (source, target)
     )

@@ -22,7 +22,7 @@ def read_columns(
 
     Args:
         path: the file.
-        columns: the option that names each column, by the column, for errors.
+        columns: what names each column, such as "text= (--text)", by the column, for errors.
         kind: one of TABLES.
         content: what is in the file, where it was read before.
 
@@ -44,6 +44,6 @@ def read_columns(
         if column not in frame.columns:
             raise DataError(
                 f"'{path}' has the columns {', '.join(frame.columns)} and no '{column}'"
-                f"{did_you_mean(column, frame.columns)}; name it with {option}="
+                f"{did_you_mean(column, frame.columns)}; name it with {option}"
             )
     return frame

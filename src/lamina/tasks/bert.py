@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 EXTRA = "bert"
+SMALL_BERT = "small"  # names a BERT that is trained from nothing, where others are named by their folder
 FOLDER_FILES = (("config.json",), ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"))
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 

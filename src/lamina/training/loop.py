@@ -70,8 +70,8 @@ class OfTokens(Protocol):
 class Run:
     """The state of a run, which callbacks see and a checkpoint keeps."""
 
+    config: TrainingConfig = field(default_factory=TrainingConfig)
     stage: str = "training"  # what it is called where several follow one another
-    max_steps: int = 0
     step: int = 0
     losses: list[float] = field(default_factory=list)
     clipped: int = 0
@@ -86,19 +86,20 @@ class Run:
         """Wall time so far, of earlier sittings too."""
         return self.seconds_before + time.monotonic() - self.started
 
-    def out_of_time(self, config: TrainingConfig) -> bool:
+    @property
+    def out_of_time(self) -> bool:
         """Whether the time limit has passed."""
-        return config.max_seconds is not None and self.seconds > config.max_seconds
+        return self.config.max_seconds is not None and self.seconds > self.config.max_seconds
 
-    def ended(self, config: TrainingConfig) -> bool:
+    def ended(self) -> bool:
         """Whether nothing is left to do; the history then says why."""
-        if self.history.outcome == "collapsed" or self.step >= config.max_steps:
+        if self.history.outcome == "collapsed" or self.step >= self.config.max_steps:
             return True
         if not self.history.steps or self.history.steps[-1] != self.step:
             return False  # a run ends at a validation only
-        if self.out_of_time(config):
+        if self.out_of_time:
             self.history.outcome = "time"
-        elif self.stale >= config.patience:
+        elif self.stale >= self.config.patience:
             self.history.outcome = "stopped"
         return self.history.outcome != "complete"
 
@@ -158,7 +159,7 @@ def fit(
     best = BestWeights(objective.higher_is_better)
     norms = GradientNorms(network)
     average = Averager(network, config.average)
-    run = Run(stage, config.max_steps)
+    run = Run(config, stage)
     frozen = Frozen(groups, config.max_steps)  # after all that lists what learns
     parts: dict[str, Any] = {
         "model": network,
@@ -175,7 +176,7 @@ def fit(
 
     model.train()
     batch_of = _endless(batches, run.step)
-    while not run.ended(config):
+    while not run.ended():
         frozen.thaw(run.step)
         batch = next(batch_of)
         run.tokens += batch.tokens if isinstance(batch, OfTokens) else 0
@@ -196,7 +197,7 @@ def fit(
         for callback in callbacks:
             callback.on_step(run)
 
-        if run.step % validate_every == 0 or run.step >= config.max_steps or run.out_of_time(config):
+        if run.step % validate_every == 0 or run.step >= config.max_steps or run.out_of_time:
             with average.applied():
                 _validate(run, model, objective, norms, best)
             if checkpoint is not None:

@@ -22,10 +22,8 @@ class ProgressBar(Callback):
     Use as a context manager around ``fit``; ``console`` is where it appears, standard output unless given.
     """
 
-    def __init__(self, max_steps: int, batch_size: int, *, console: Console | None = None) -> None:
-        self._batch_size = batch_size
-        self._stage = "training"
-        self._total: int | None = max_steps
+    def __init__(self, *, console: Console | None = None) -> None:
+        self._stage = ""
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -36,7 +34,7 @@ class ProgressBar(Callback):
             console=console,
             transient=True,
         )
-        self._bar = self._progress.add_task(self._stage, total=max_steps, done="", rate="", score="")
+        self._bar = self._progress.add_task("reading", total=None, done="", rate="", score="")
 
     def __enter__(self) -> ProgressBar:
         self._progress.start()
@@ -50,12 +48,12 @@ class ProgressBar(Callback):
         self._progress.update(self._bar, done=f"{texts:,} texts read")
 
     def on_step(self, run: Run) -> None:
-        self._begin(run.stage, run.max_steps)
+        self._begin(run.stage, run.config.max_steps)
         if run.tokens:
             rate = f"{run.tokens / max(run.seconds - run.seconds_before, 1e-6):,.0f} tokens/s"
         else:
-            rate = f"{run.step * self._batch_size / max(run.seconds, 1e-6):,.0f} examples/s"
-        done = f"{run.step}/{self._total} steps"
+            rate = f"{run.step * run.config.batch_size / max(run.seconds, 1e-6):,.0f} examples/s"
+        done = f"{run.step}/{run.config.max_steps} steps"
         self._progress.update(self._bar, completed=run.step, done=done, rate=rate)
 
     def on_validation(self, run: Run) -> None:
@@ -65,5 +63,5 @@ class ProgressBar(Callback):
     def _begin(self, stage: str, total: int | None) -> None:
         """Start anew where another stage begins; nothing is known of how long a teacher reads."""
         if stage != self._stage:
-            self._stage, self._total = stage, total
+            self._stage = stage
             self._progress.reset(self._bar, total=total, description=stage, done="", rate="", score="")
