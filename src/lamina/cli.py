@@ -442,14 +442,14 @@ def predict(
 
 def _refuse_of_predict(context: typer.Context, kind: str) -> None:
     """Refuse typed options of predict that would do nothing for this kind of model, data and output."""
-    from lamina.data.text_columns import TABLES
+    from lamina.data.text_columns import is_table
     from lamina.options import PREDICT_OPTIONS, refuse_for_kind, refuse_typed
 
     given = context.params
     refuse_for_kind(context, PREDICT_OPTIONS, kind, why=f"{given['model']} holds a {kind}")
     if given["out"] is not None:
         refuse_typed(context, ("as_json",), why="--out writes a file and prints nothing")
-    if given["data"] is not None and Path(given["data"]).suffix not in TABLES:
+    if given["data"] is not None and not is_table(given["data"]):
         refuse_typed(context, ("text",), why=f"each line of {given['data']} is a text")
 
 

@@ -51,6 +51,8 @@ def test_words_of_a_file_are_tagged(tmp_path: Path) -> None:
     column = tmp_path / "words.txt"
     column.write_text("cat\n\nthe\ncat\n", encoding="utf-8")
     assert answers(model, str(column)).rows()[1:] == [(1, "the", "DET"), (1, "cat", "NOUN")]
+    with pytest.raises(ConfigError, match=r"but 'words\.csv' is a table"):
+        answers(model, "words.csv")
 
 
 def test_a_text_goes_on(tmp_path: Path) -> None:

@@ -72,6 +72,13 @@ def test_each_of_several_runs_begins_anew_under_its_name() -> None:
         assert "validation" not in shown
 
 
+def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
+    out = io.StringIO()
+    with ProgressBar(console=Console(file=out, width=120)) as bar:
+        bar.on_step(Run(CONFIG, step=10))
+    assert out.getvalue() == ""
+
+
 GRID, LENGTHS = torch.zeros(2, 5, dtype=torch.int64), torch.tensor([5, 2])
 BATCHES = {
     "language": (LanguageBatch(GRID, GRID, first=True), 10),

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamina.data.lazy_text import Tokens
-from lamina.data.text import read_text
-from lamina.data.text_columns import TABLES, read_columns
+from lamina.data.text import read_lines
+from lamina.data.text_columns import is_table, read_columns
 from lamina.errors import ConfigError, DataError
 
 A = TypeVar("A")
@@ -173,7 +173,7 @@ def read_labelled_texts(
     """Texts and labels of a CSV, TSV or JSON lines file.
 
     Args:
-        path: a file that ends with .csv, .tsv or .jsonl.
+        path: a file that ends with .csv, .tsv or .jsonl (or, gzipped, with .gz behind).
         text: the column or key of the texts.
         label: that of the labels.
 
@@ -195,22 +195,18 @@ def read_texts(path: str | os.PathLike[str], *, text: str = "text") -> list[str]
         DataError: the file cannot be read, lacks the column, or a row lacks its text.
     """
     file = Path(path)
-    if file.suffix in TABLES:
+    if is_table(file):
         return _columns(file, (text,))[0]
-    return read_text(file).splitlines()
+    return read_lines(file)
 
 
 def _columns(file: Path, names: Sequence[str]) -> list[list[str]]:
     """Columns of a table; the first has a value in every row."""
     import polars as pl
 
-    if file.suffix not in TABLES:
+    if not is_table(file):
         raise DataError(f"labelled texts are read from .csv, .tsv or .jsonl files, but this is '{file}'")
-    if not file.is_file():
-        raise DataError(f"labelled texts are read from a file, and there is no file '{file}'")
-    frame = read_columns(
-        file, dict(zip(names, ("text= (--text)", "label= (--label)"), strict=False)), kind=file.suffix
-    )
+    frame = read_columns(file, dict(zip(names, ("text= (--text)", "label= (--label)"), strict=False)))
     missing = frame[names[0]].is_null()
     if missing.any():
         raise DataError(f"every row has a text, but row {missing.arg_true()[0]} of '{file}' has none")

@@ -12,7 +12,8 @@ import numpy as np
 
 from lamina.data.labelled_texts import Encoder, LabelledTexts, encode_unlabelled
 from lamina.data.lazy_text import read_blocks
-from lamina.data.text_columns import TABLES
+from lamina.data.text import lines_of
+from lamina.data.text_columns import is_table
 from lamina.errors import DataError
 
 BLOCK_TEXTS = 1_000
@@ -38,7 +39,7 @@ class UnlabelledTexts:
         if isinstance(texts, str):
             raise DataError("unlabelled texts come as a list or a Path, but this is a single string.")
         if isinstance(texts, Path):
-            if Path(texts.name.removesuffix(".gz")).suffix in TABLES:
+            if is_table(texts):
                 raise DataError(
                     f"a Path names plain text, a text a line, but '{texts}' is a table. Pass "
                     "read_texts(path, text=COLUMN) of lamina.data.labelled_texts."
@@ -71,7 +72,7 @@ class UnlabelledTexts:
         """All texts, empty ones too."""
         if isinstance(self.source, Path):
             for block in read_blocks(self.source):
-                yield block.splitlines()
+                yield lines_of(block)
             return
         for begin in range(0, len(self.source), BLOCK_TEXTS):
             yield self.source[begin : begin + BLOCK_TEXTS]

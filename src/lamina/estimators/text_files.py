@@ -10,6 +10,7 @@ from lamina.data.conll import read_conllu
 from lamina.data.labelled_texts import read_texts
 from lamina.data.music import read_midi, write_midi
 from lamina.data.text import read_text
+from lamina.data.text_columns import is_table
 from lamina.errors import ConfigError
 from lamina.estimators.bert_classifier import BertClassifier
 from lamina.estimators.language_model import LanguageModel
@@ -36,6 +37,11 @@ def answers(model: Reader, data: str | None, *, text: str = "text") -> pl.DataFr
     if data is None:
         raise ConfigError(f"a {type(model).__name__} needs a file to read. Name one after the model.")
     if isinstance(model, SequenceTagger):
+        if is_table(data):
+            raise ConfigError(
+                "words are tagged from .conllu, or from a word a line with an empty line after each sentence,"
+                f" but '{data}' is a table. Write its words so."
+            )
         words = read_conllu(data).words if data.endswith(CONLLU) else _words(Path(data))
         rows = [
             (number, word, tag)

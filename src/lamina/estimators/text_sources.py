@@ -11,7 +11,7 @@ from lamina.data.conll import TaggedSentences, read_conll, read_conllu
 from lamina.data.labelled_texts import read_labelled_texts, read_texts
 from lamina.data.music import Roll, read_midi
 from lamina.data.parallel import Pairs, read_pairs
-from lamina.data.text_columns import TABLES
+from lamina.data.text_columns import is_table
 from lamina.data.vocabulary import Unit
 from lamina.errors import ConfigError, DataError
 from lamina.estimators.bert_classifier import BertClassifier
@@ -82,7 +82,7 @@ class TextSource:
 
     @property
     def _is_table(self) -> bool:
-        return Path(self.data).suffix in TABLES
+        return is_table(self.data)
 
     def fit(
         self,
@@ -153,7 +153,7 @@ class TextSource:
     def _without_labels(self, file: Path) -> list[str] | Path:
         """The texts of a table; plain text is read when it is needed, since it may be longer than memory."""
         assert self.text is not None
-        return read_texts(file, text=self.text) if file.suffix in TABLES else file
+        return read_texts(file, text=self.text) if is_table(file) else file
 
     def _pairs(self) -> Pairs:
         assert self.translation is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich import get_console
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -33,6 +34,7 @@ class ProgressBar(Callback):
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            disable=not (console or get_console()).is_terminal,
         )
         self._bar = self._progress.add_task("reading", total=None, done="", rate="", score="")
 
