@@ -652,6 +652,19 @@ class TestTexts:
         assert "validation nats a frame" in lamina.out
         assert lamina("predict", "player", "--tokens", 4, "--out", "played.mid") == 0
 
+    def test_ctrl_c_ends_a_training_with_a_word_and_leaves_nothing(
+        self, lamina: Shell, reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from lamina.estimators.text_sources import TextSource
+
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(TextSource, "fit", interrupted)
+        assert lamina("train", reviews, "--text", "review", "--label", "stars", "--out", "model") == 130
+        assert lamina.err == "interrupted\n"
+        assert not (tmp_path / "model").exists()
+
     def test_a_translator_translates_tables_and_lines(self, lamina: Shell, tmp_path: Path) -> None:
         from lamina.estimators.translator import Translator
         from lamina.nn.stack import StackConfig
