@@ -256,6 +256,7 @@ def test_results_never_replace_something_else(lamina: Shell, traffic: Path, tmp_
         ("[training]\nmax_steps = 'many'", "max_steps"),
         ("[stack\n", "cannot be read as TOML"),
         ("stack = 3", "holds the table [stack], but has stack = 3"),
+        ("[pretraining]\nmax_steps = 3", "holds [pretraining], which needs --unlabelled FILE"),
     ],
 )
 def test_a_bad_config_is_refused(
@@ -278,6 +279,20 @@ def test_a_config_that_is_not_there_is_refused(lamina: Shell, traffic: Path) -> 
         (("book.txt", "--horizon", 24), "book.txt trains a LanguageModel, so that --horizon 24 would have"),
         (("book.txt", "--attention"), "so that --attention would have no effect"),
         (("ud.conllu", "--past", ""), "ud.conllu trains a SequenceTagger, so that --past '' would have no"),
+        (("a.mid", "--unit", "word"), "a.mid trains a MusicModel, so that --unit word would have no effect"),
+        (
+            ("book.txt", "--text", "a"),
+            "each line of book.txt is a text, so that --text a would have no effect",
+        ),
+        (("r.csv", "--text", "a", "--bert", "small"), "trains a LanguageModel, so that --bert small would"),
+        (
+            ("r.csv", "--text", "a", "--label", "b", "--bert", "small", "--hidden", 8),
+            "trains a BertClassifier, so that --hidden 8 would have no effect",
+        ),
+        (
+            ("r.csv", "--text", "a", "--label", "b", "--bert", "small", "--config", "c.toml"),
+            "c.toml holds [stack], but a BERT has a form of its own",
+        ),
         (
             ("x.ts", "--id", "key", "--gaps", "error"),
             "so that --id key and --gaps error would have no effect",
@@ -286,6 +301,8 @@ def test_a_config_that_is_not_there_is_refused(lamina: Shell, traffic: Path) -> 
             ("r.csv", "--text", "a", "--label", "b", "--time", "c"),
             "trains a TextClassifier, so that --time c",
         ),
+        (("book.txt", "--unlabelled", "m.txt"), "so that --unlabelled m.txt would have no effect"),
+        (("ud.conllu", "--teacher", "bert"), "so that --teacher bert would have no effect"),
         (("t.csv", "--config", "c.toml", "--hidden", 64), "c.toml holds [stack], so that --hidden 64 would"),
         (("t.csv", "--config", "c.toml", "--max-steps", 9), "c.toml holds [training], so that --max-steps 9"),
     ],
@@ -296,7 +313,7 @@ def test_train_refuses_what_would_do_nothing(
     (tmp_path / "c.toml").write_text("[stack]\ncell = 'gru'\n[training]\nmax_steps = 3\n")
     said = lamina.refuses("train", *words, "--out", "out")
     assert message in said
-    assert "Leave it out." in said
+    assert "Leave it out" in said
     assert not (tmp_path / "out").exists()
 
 
@@ -528,8 +545,8 @@ class TestTexts:
         page = (tmp_path / "found" / "report.html").read_text(encoding="utf-8")
         if "bert-small" in trained:
             assert trained["bert-small"]["config"]["bert"] == "small"
-            assert "At which cost: " in page
-        assert "Would BERT be better, and at what cost?" in page
+            assert "By data size, in training texts: with " in page
+        assert "Would BERT be better, where, and at what cost?" in page
         assert lamina("report", "found", "--replay") == 0
         assert lamina("predict", "found/best", reviews, "--text", "review", "--json") == 0
         rows = json.loads(lamina.out)
@@ -548,6 +565,105 @@ class TestTexts:
         assert "validation nats a token" in lamina.out
         assert lamina("predict", "speaker", "--tokens", 12, "--out", "said.txt") == 0
         assert len((tmp_path / "said.txt").read_text(encoding="utf-8")) == 12
+
+    @pytest.mark.parametrize("kind", ["txt", "csv", "jsonl"])
+    def test_texts_without_labels_pretrain(
+        self, lamina: Shell, reviews: Path, tmp_path: Path, kind: str
+    ) -> None:
+        more, file = ["day and night", "it was day"] * 10, tmp_path / f"more.{kind}"
+        if kind == "txt":
+            file.write_text("\n".join(more), encoding="utf-8")
+        elif kind == "csv":
+            pl.DataFrame({"review": more}).write_csv(file)
+        else:
+            pl.DataFrame({"review": more}).write_ndjson(file)
+        (tmp_path / "c.toml").write_text("[pretraining]\nmax_steps = 4\nbatch_size = 8\n")
+        texts = ("train", reviews, "--text", "review", "--label", "stars", "--direction", "both")
+        options = (
+            "--unlabelled",
+            file,
+            "--config",
+            "c.toml",
+            "--max-steps",
+            3,
+            "--hidden",
+            4,
+            "--threads",
+            1,
+        )
+        assert lamina(*texts, *options, "--out", "model") == 0
+        assert "pre-training complete after 4 steps" in lamina.out
+        assert "validation nats a token" in lamina.out
+        assert lamina(*texts, *options, "--out", "model", "--json") == 0
+        assert json.loads(lamina.out)["pretraining"]["steps"][-1] == 4
+        assert lamina("predict", "model", reviews, "--text", "review") == 0
+
+    def test_a_teacher_teaches(self, lamina: Shell, reviews: Path, tuned_folder: Path) -> None:
+        texts = ("train", reviews, "--text", "review", "--label", "stars", "--teacher", tuned_folder)
+        said = lamina.refuses(*texts, "--out", "model")
+        assert "the teacher's are GOOD, BAD and the labels a, b. Rename" in said
+        table = pl.read_csv(reviews).with_columns(pl.col("stars").replace({"a": "good", "b": "bad"}))
+        table.write_csv(reviews)
+        assert lamina(*texts, "--max-steps", 3, "--hidden", 4, "--threads", 1, "--out", "model") == 0
+        assert lamina("predict", "model", reviews, "--text", "review", "--json") == 0
+        assert json.loads(lamina.out)[0].keys() == {"label", "p(bad)", "p(good)"}
+        assert "'nowhere' has no config.json" in lamina.refuses(*texts[:-1], "nowhere", "--out", "other")
+
+    def test_a_bert_is_trained_and_teaches(self, lamina: Shell, reviews: Path) -> None:
+        texts = ("train", reviews, "--text", "review", "--label", "stars", "--max-steps", 2, "--threads", 1)
+        assert lamina(*texts, "--bert", "small", "--out", "bert") == 0
+        assert "BertClassifier: complete after 2 steps" in lamina.out
+        assert lamina(*texts, "--teacher", "bert", "--hidden", 4, "--out", "student") == 0
+        assert "TextClassifier: complete after 2 steps" in lamina.out
+        assert lamina("predict", "bert", reviews, "--text", "review") == 0
+        assert "there is no folder 'bert-base'" in lamina.refuses(*texts, "--bert", "bert-base", "--out", "x")
+
+    def test_word_vectors_set_the_size_of_the_embedding(
+        self, lamina: Shell, reviews: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "v.txt").write_text("day 1 0 0\nnight 0 1 0\n", encoding="utf-8")
+        texts = ("train", reviews, "--text", "review", "--label", "stars", "--max-steps", 2, "--threads", 1)
+        assert lamina(*texts, "--vectors", "v.txt", "--out", "model") == 0
+        config = json.loads((tmp_path / "model" / "config.json").read_text())
+        assert config["form"]["embedding_size"] == 3
+        assert "no file 'w.txt'" in lamina.refuses(*texts, "--vectors", "w.txt", "--out", "other")
+
+    def test_translations_and_music_are_trained_too(self, lamina: Shell, tmp_path: Path) -> None:
+        from lamina.data.music import write_midi
+
+        short = ("--max-steps", 2, "--hidden", 4, "--threads", 1)
+        pairs = [("one cat", "eine Katze"), ("two dogs", "zwei Hunde")] * 30
+        pl.DataFrame(pairs, schema=["en", "de"], orient="row").write_csv(
+            tmp_path / "pairs.tsv", separator="\t"
+        )
+        columns = ("--text", "en", "--translation", "de")
+        assert lamina("train", "pairs.tsv", *columns, *short, "--out", "translator") == 0
+        assert "Translator: complete after 2 steps" in lamina.out
+        assert "validation nats " in lamina.out
+        assert lamina("predict", "translator", "pairs.tsv", "--text", "en") == 0
+        assert "no 'fr'; name it with target= (--translation)" in lamina.refuses(
+            "train", "pairs.tsv", *columns[:3], "fr", "--out", "x"
+        )
+        (tmp_path / "tunes").mkdir()
+        scale = np.repeat(np.eye(88, dtype=bool)[40:46], 2, axis=0)
+        for name in "ab":
+            write_midi(scale, tmp_path / "tunes" / f"{name}.mid", frames_per_quarter=4)
+        assert lamina("train", "tunes", *short, "--out", "player") == 0
+        assert "validation nats a frame" in lamina.out
+        assert lamina("predict", "player", "--tokens", 4, "--out", "played.mid") == 0
+
+    def test_ctrl_c_ends_a_training_with_a_word_and_leaves_nothing(
+        self, lamina: Shell, reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from lamina.estimators.text_sources import TextSource
+
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(TextSource, "fit", interrupted)
+        assert lamina("train", reviews, "--text", "review", "--label", "stars", "--out", "model") == 130
+        assert lamina.err == "interrupted\n"
+        assert not (tmp_path / "model").exists()
 
     def test_a_translator_translates_tables_and_lines(self, lamina: Shell, tmp_path: Path) -> None:
         from lamina.estimators.translator import Translator

@@ -23,6 +23,7 @@ PUBLIC = (
     "Forecaster",
     "SequenceClassifier",
     "TextClassifier",
+    "BertClassifier",
     "SequenceTagger",
     "LanguageModel",
     "Translator",
@@ -56,6 +57,17 @@ def test_arguments_after_the_second_are_named(name: str) -> None:
     parameters = list(inspect.signature(found).parameters.values())
     positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     assert len(positional) <= 2, f"{name} takes {', '.join(positional)} by position"
+
+
+def test_a_bert_is_public_and_says_what_it_needs_where_that_is_missing() -> None:
+    code = (
+        "import sys, lamina; lamina.BertClassifier; assert 'transformers' not in sys.modules\n"
+        "sys.modules['transformers'] = None\n"
+        "lamina.BertClassifier().fit(['a b', 'b a'] * 4, [0, 1] * 4)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MissingPackageError: this needs the package 'transformers'" in done.stderr
+    assert "pip install 'lamina[bert]'" in done.stderr
 
 
 def test_study_is_the_function_also_after_its_package_is_imported() -> None:

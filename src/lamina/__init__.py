@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lamina.api import Study, open_study, study
     from lamina.data.series import read_series
     from lamina.errors import LaminaError
+    from lamina.estimators.bert_classifier import BertClassifier
     from lamina.estimators.classifier import SequenceClassifier
     from lamina.estimators.forecaster import Forecaster
     from lamina.estimators.language_model import LanguageModel
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lamina.estimators.music_model import MusicModel
     from lamina.estimators.tagger import SequenceTagger
     from lamina.estimators.text_classifier import TextClassifier
+    from lamina.estimators.translator import Translator
     from lamina.nn.accelerate import accelerate, restore
     from lamina.nn.attention import Attention
     from lamina.nn.stack import Stack, StackConfig
@@ -44,6 +46,7 @@ _HOME = {
     "Forecaster": "lamina.estimators.forecaster",
     "SequenceClassifier": "lamina.estimators.classifier",
     "TextClassifier": "lamina.estimators.text_classifier",
+    "BertClassifier": "lamina.estimators.bert_classifier",
     "SequenceTagger": "lamina.estimators.tagger",
     "LanguageModel": "lamina.estimators.language_model",
     "Translator": "lamina.estimators.translator",
@@ -73,6 +76,7 @@ __all__ = [  # noqa: RUF022  # in the order of the flow, not of the alphabet
     "Forecaster",
     "SequenceClassifier",
     "TextClassifier",
+    "BertClassifier",
     "SequenceTagger",
     "LanguageModel",
     "Translator",

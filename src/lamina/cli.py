@@ -180,30 +180,15 @@ def study(
         raise typer.Exit(130)
 
 
-# The options whose place each table of a --config takes.
-_CONFIG_PARTS = {"stack": ("cell", "layers", "hidden", "direction"), "training": ("max_steps",)}
-
-
-def _trained_kind(data: str, text: str | None, label: str | None) -> str:
-    """The kind of model that a file with these columns trains."""
-    from lamina.data.ts_files import LABELLED_SUFFIXES
-    from lamina.estimators.text_files import TAGGED, trains_text
-
-    if not trains_text(data, text, label):
-        return "SequenceClassifier" if data.endswith(LABELLED_SUFFIXES) else "Forecaster"
-    if text is not None or label is not None:
-        return "TextClassifier"
-    return "SequenceTagger" if data.endswith(TAGGED) else "LanguageModel"
-
-
 @app.command()
 def train(
     context: typer.Context,
     data: Annotated[
         str,
         typer.Argument(
-            help="CSV or Parquet of series, a .ts or .tsv of labelled sequences, a table of texts (--text, "
-            "--label), .conllu of tagged sentences, or .txt for a language model."
+            help="CSV or Parquet of series, a .ts or .tsv of labelled sequences, a .csv, .tsv or .jsonl of "
+            "texts (--text, with --label or --translation, or alone for a language model), .conllu or "
+            ".conll of tagged sentences, .txt of plain text, a .mid file or a folder of them."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
@@ -217,25 +202,64 @@ def train(
     duplicates: Duplicates = "error",
     gaps: Gaps = "error",
     frequency: Frequency = None,
-    text: Annotated[str | None, typer.Option(help="Column of texts to classify; needs --label.")] = None,
+    text: Annotated[str | None, typer.Option(help="Column of texts.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the labels of texts.")] = None,
-    cell: Annotated[str, typer.Option(help="tanh, relu, lstm, gru, lnlstm or lngru.")] = "lstm",
-    layers: Annotated[int, typer.Option(min=1, help="Layers of the stack.")] = 1,
-    hidden: Annotated[int, typer.Option(min=1, help="Units of each layer.")] = 64,
+    translation: Annotated[
+        str | None,
+        typer.Option(help="Column of the translations of texts; of plain text the file that has them."),
+    ] = None,
+    bert: Annotated[
+        str | None,
+        typer.Option(help="For labels: folder of a BERT to tune, or 'small' for one trained from nothing."),
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            help="What a token is: character, word, spaced or subword. Default: word for labels, character "
+            "for a language model."
+        ),
+    ] = None,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(help="For labels: word vectors in the text format of word2vec and GloVe to begin with."),
+    ] = None,
+    cell: Annotated[str | None, typer.Option(help="tanh, relu, lstm, gru, lnlstm or lngru.")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="Layers of the stack.")] = None,
+    hidden: Annotated[int | None, typer.Option(min=1, help="Units of each layer.")] = None,
     direction: Annotated[
-        str, typer.Option(help="forward or both; one for each layer, divided by commas, or one.")
-    ] = "forward",
+        str | None,
+        typer.Option(
+            help="forward or both; one for each layer, divided by commas, or one. Default: the stack that "
+            "the model's class has; where one of these four is given, the others are lstm, 1, 64, forward."
+        ),
+    ] = None,
     attention: Annotated[
         bool, typer.Option("--attention", help="Join an attention over all outputs.")
     ] = False,
-    max_steps: Annotated[int, typer.Option(min=1, help="Optimiser steps at most.")] = 1000,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="Texts without labels to pre-train on: plain text, a text a line, or a table with the "
+            "column --text."
+        ),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a BERT to learn from, beside the labels: one that Lamina saved, or a sequence "
+            "classifier of transformers."
+        ),
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimiser steps at most. Default: those of its class.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all cores.")] = None,
     config: Annotated[
         Path | None,
         typer.Option(
             help="TOML with [stack], which takes the place of --cell, --layers, --hidden and --direction, "
-            "and [training], of --max-steps."
+            "[training], of --max-steps, and [pretraining], for --unlabelled."
         ),
     ] = None,
     as_json: Json = False,
@@ -246,48 +270,41 @@ def train(
     """
     from contextlib import nullcontext
 
-    from lamina.data.ts_files import read_labelled
+    from lamina.data.ts_files import LABELLED_SUFFIXES, read_labelled
     from lamina.estimators.classifier import SequenceClassifier
     from lamina.estimators.forecaster import Forecaster
-    from lamina.estimators.saving import finite, require_free
-    from lamina.estimators.text_files import TextModel, fit_text_file
-    from lamina.nn.stack import StackConfig
-    from lamina.options import TRAIN_OPTIONS, refuse_for_kind, refuse_typed
-    from lamina.training.optim import TrainingConfig
+    from lamina.estimators.saving import require_free
+    from lamina.estimators.text_sources import TextModel, TextSource
+    from lamina.options import TRAIN_OPTIONS, read_settings, refuse_for_kind
     from lamina.training.progress import ProgressBar
 
-    kind = _trained_kind(data, text, label)
+    source = TextSource(data, text, label, translation, bert)
+    kind = source.kind or ("SequenceClassifier" if data.endswith(LABELLED_SUFFIXES) else "Forecaster")
     refuse_for_kind(context, TRAIN_OPTIONS, kind, why=f"{data} trains a {kind}")
+    source.check()
     _set_threads(threads)
     require_free(out)
-    settings = _read_config(config)
-    for part, names in _CONFIG_PARTS.items():
-        if part in settings:
-            refuse_typed(context, names, why=f"{config} holds [{part}]")
-    stack = (
-        StackConfig.parse(settings["stack"])
-        if "stack" in settings
-        else StackConfig(
-            cell=cell,
-            hidden_sizes=(hidden,) * layers,
-            directions=tuple(direction.split(",")),  # type: ignore[arg-type]  # checked there
-            dropout=0.1,
-        )
-    )
-    training = TrainingConfig.parse(settings.get("training", {"max_steps": max_steps}))
-    bar = ProgressBar(training.max_steps, training.batch_size)
+    shape = {"cell": cell, "layers": layers, "hidden": hidden, "direction": direction}
+    settings = read_settings(context, kind, config, shape=shape, max_steps=max_steps, bert=bert)
+    if settings.pretraining is not None and unlabelled is None:
+        raise ConfigError(f"{config} holds [pretraining], which needs --unlabelled FILE. Give it too.")
+    stack, training = settings.stack, settings.training
+    bar = ProgressBar()
+    callbacks = () if as_json else (bar,)
     with nullcontext() if as_json else bar:
         model: Forecaster | SequenceClassifier | TextModel
-        if kind in ("TextClassifier", "SequenceTagger", "LanguageModel"):
-            model = fit_text_file(
-                data,
-                text=text,
-                label=label,
+        if source.kind is not None:
+            model = source.fit(
                 stack=stack,
                 attention=attention,
+                unit=unit,  # type: ignore[arg-type]  # checked there
+                vectors=vectors,
+                unlabelled=unlabelled,
+                teacher=teacher,
                 training=training,
+                pretraining=settings.pretraining,
                 seed=seed,
-                callbacks=() if as_json else (bar,),
+                callbacks=callbacks,
             )
         elif kind == "SequenceClassifier":
             sequences = read_labelled(data)
@@ -295,7 +312,7 @@ def train(
             model.fit(
                 [sequences[i] for i in range(len(sequences))],
                 [sequences.classes[code] for code in sequences.labels],
-                callbacks=() if as_json else (bar,),
+                callbacks=callbacks,
             )
         else:
             model = Forecaster(horizon, stack=stack, attention=attention, training=training, seed=seed)
@@ -310,19 +327,37 @@ def train(
                 duplicates=duplicates,
                 gaps=gaps,
                 frequency=frequency,
-                callbacks=() if as_json else (bar,),
+                callbacks=callbacks,
             )
     model.save(out)
-    history = model.history_
+    _tell_of_training(model, kind, out, as_json=as_json)
+
+
+def _tell_of_training(model: Any, kind: str, out: Path, *, as_json: bool) -> None:
+    """Print how a model's training ended.
+
+    Raises:
+        Exit: with code 1, where it collapsed.
+    """
+    from lamina.estimators.saving import finite
+
+    history, before = model.history_, getattr(model, "pretraining_history_", None)
     if as_json:
-        typer.echo(json.dumps({"model": str(out), **finite(history.to_dict())}))
+        told = {} if before is None else {"pretraining": finite(before.to_dict())}
+        typer.echo(json.dumps({"model": str(out), **finite(history.to_dict()), **told}))
         return
     for note in getattr(model, "notes_", ()):
         typer.echo(f" · {note}")
+    if before is not None:
+        typer.echo(
+            f"pre-training {before.outcome} after {before.steps[-1]} steps, {before.seconds:.1f} s; "
+            f"validation nats a token {before.best:.4g}"
+        )
     steps = history.steps[-1] if history.steps else 0
+    metric = getattr(model, "metric", "nats a frame" if kind == "MusicModel" else "nats a token")
     typer.echo(
-        f"{history.outcome} after {steps} steps, {history.seconds:.1f} s; "
-        f"validation {getattr(model, 'metric', 'nats a token')} {history.best:.4g}; saved in {out}"
+        f"{kind}: {history.outcome} after {steps} steps, {history.seconds:.1f} s; "
+        f"validation {metric} {history.best:.4g}; saved in {out}"
     )
     if history.outcome == "collapsed":
         typer.echo(
@@ -407,14 +442,14 @@ def predict(
 
 def _refuse_of_predict(context: typer.Context, kind: str) -> None:
     """Refuse typed options of predict that would do nothing for this kind of model, data and output."""
-    from lamina.data.text_columns import TABLES
+    from lamina.data.text_columns import is_table
     from lamina.options import PREDICT_OPTIONS, refuse_for_kind, refuse_typed
 
     given = context.params
     refuse_for_kind(context, PREDICT_OPTIONS, kind, why=f"{given['model']} holds a {kind}")
     if given["out"] is not None:
         refuse_typed(context, ("as_json",), why="--out writes a file and prints nothing")
-    if given["data"] is not None and Path(given["data"]).suffix not in TABLES:
+    if given["data"] is not None and not is_table(given["data"]):
         refuse_typed(context, ("text",), why=f"each line of {given['data']} is a text")
 
 
@@ -725,28 +760,6 @@ def _whole_numbers(text: str) -> list[int]:
         raise typer.BadParameter(f"whole numbers divided by commas are needed, but is {text!r}") from None
 
 
-def _read_config(path: Path | None) -> dict[str, Any]:
-    import tomllib
-
-    from lamina.errors import ConfigError, did_you_mean
-
-    if path is None:
-        return {}
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
-    for key in content:
-        if key not in ("stack", "training"):
-            raise ConfigError(
-                f"{path} holds the tables [stack] and [training], but has '{key}'"
-                f"{did_you_mean(key, ('stack', 'training'))}"
-            )
-        if not isinstance(content[key], dict):
-            raise ConfigError(f"{path} holds the table [{key}], but has {key} = {content[key]!r}")
-    return content
-
-
 def _set_threads(threads: int | None) -> None:
     if threads is not None:
         import torch
@@ -764,6 +777,8 @@ def main() -> None:
     except LaminaError as error:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        raise SystemExit(130) from None
+    except SystemExit as end:
+        # Typer makes of Ctrl-C an exit without a word
+        if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+            typer.echo("interrupted", err=True)
+        raise

@@ -1,21 +1,35 @@
-"""Which options of the command line concern which kind of model; one that would do nothing is an error."""
+"""Which options of train and predict concern which kind of model, and what they say of its training.
+
+One that would do nothing is an error.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from lamina.errors import ConfigError
+from lamina.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from lamina.nn.stack import StackConfig
+    from lamina.training.optim import TrainingConfig
 
 _COLUMNS = ("target", "time", "id", "future", "past", "static", "duplicates", "gaps", "frequency")
+_STACK = ("cell", "layers", "hidden", "direction")
 # For each kind of model the options that it has beside those of all kinds.
 TRAIN_OPTIONS = {
-    "Forecaster": (*_COLUMNS, "horizon", "attention"),
-    "SequenceClassifier": ("attention",),
-    "TextClassifier": ("text", "label", "attention"),
-    "SequenceTagger": (),
-    "LanguageModel": (),
+    "Forecaster": (*_COLUMNS, *_STACK, "horizon", "attention"),
+    "SequenceClassifier": (*_STACK, "attention"),
+    "TextClassifier": (*_STACK, "text", "label", "unit", "vectors", "attention", "unlabelled", "teacher"),
+    "BertClassifier": ("text", "label", "bert"),
+    "SequenceTagger": _STACK,
+    "LanguageModel": (*_STACK, "text", "unit"),
+    "Translator": (*_STACK, "text", "translation"),
+    "MusicModel": _STACK,
 }
 PREDICT_OPTIONS = {
     "Forecaster": ("horizon", "future_values", "level", "as_json"),
@@ -30,6 +44,88 @@ PREDICT_OPTIONS = {
 # Those of `lamina stream` for a saved model that answers, and those for a file that is learned.
 SESSION_OPTIONS = ("form", "key", "level", "adaptive", "snapshot", "max_keys", "storage")
 EVALUATE_OPTIONS = ("target", "task", "delay", "drift", "depth", "window", "report", "as_json")
+
+# The tables of a --config, and the options whose place each takes.
+TABLES: dict[str, tuple[str, ...]] = {"stack": _STACK, "training": ("max_steps",), "pretraining": ()}
+
+
+class Settings(NamedTuple):
+    """What train was told; None is what the model's class has.
+
+    Attributes:
+        stack: the network.
+        training: its run.
+        pretraining: the run before, on texts without labels.
+    """
+
+    stack: StackConfig | None
+    training: TrainingConfig
+    pretraining: TrainingConfig | None
+
+
+def read_settings(
+    context: typer.Context,
+    kind: str,
+    config: Path | None,
+    *,
+    shape: Mapping[str, Any],
+    max_steps: int | None,
+    bert: str | None,
+) -> Settings:
+    """What options and a --config say of a model and its training; they say the same thing once.
+
+    Args:
+        context: of the command that runs.
+        kind: of the model.
+        config: a TOML file of TABLES.
+        shape: the options that make the stack.
+        max_steps: of the run.
+        bert: which BERT is trained, if any.
+
+    Raises:
+        ConfigError: the file cannot be read, holds something else, or what an option says too.
+    """
+    from lamina.estimators.pretraining import DEFAULT_PRETRAINING
+    from lamina.estimators.usual import usual_training
+    from lamina.nn.stack import StackConfig
+
+    file = _read_config(config)
+    for part, names in TABLES.items():
+        if part in file:
+            refuse_typed(context, names, why=f"{config} holds [{part}]")
+    if "stack" in file and kind == "BertClassifier":
+        raise ConfigError(f"{config} holds [stack], but a BERT has a form of its own. Leave it out.")
+    stack = StackConfig.parse(file["stack"]) if "stack" in file else None
+    if any(given is not None for given in shape.values()):
+        stack = StackConfig(
+            cell=shape["cell"] or "lstm",
+            hidden_sizes=(shape["hidden"] or 64,) * (shape["layers"] or 1),
+            directions=tuple((shape["direction"] or "forward").split(",")),  # type: ignore[arg-type]  # checked there
+            dropout=0.1,
+        )
+    training = usual_training(kind, bert=bert).replace(**file.get("training", {}))
+    if max_steps is not None:
+        training = training.replace(max_steps=max_steps)
+    before = DEFAULT_PRETRAINING.replace(**file["pretraining"]) if "pretraining" in file else None
+    return Settings(stack, training, before)
+
+
+def _read_config(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+    for key in content:
+        if key not in TABLES:
+            raise ConfigError(
+                f"{path} holds the tables {', '.join(f'[{name}]' for name in TABLES)}, but has '{key}'"
+                f"{did_you_mean(key, TABLES)}"
+            )
+        if not isinstance(content[key], dict):
+            raise ConfigError(f"{path} holds the table [{key}], but has {key} = {content[key]!r}")
+    return content
 
 
 def refuse_for_kind(

@@ -8,10 +8,15 @@ import torch
 from sklearn.base import clone
 
 from lamina.errors import ConfigError, DataError, NotFittedError
+from lamina.estimators.bert_classifier import BertClassifier
 from lamina.estimators.load import load
 from lamina.estimators.text_classifier import TextClassifier
 from lamina.nn.stack import StackConfig
+from lamina.nn.transformer import TransformerConfig
+from lamina.tasks.bert import BertConfig
 from lamina.tasks.text import TextConfig
+from lamina.training.callbacks import Callback
+from lamina.training.loop import Run
 from lamina.training.optim import TrainingConfig
 
 QUICK = TrainingConfig(max_steps=120, batch_size=16, validations=6, learning_rate=0.01)
@@ -77,6 +82,139 @@ def test_word_vectors_set_the_size_of_the_embedding(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict_proba(["sun"]), model.predict_proba(["sun"]))
 
 
+GOOD, BAD = ([f"{side}{i}" for i in range(12)] for side in ("ga", "bo"))
+PRETRAINING = TrainingConfig(max_steps=150, batch_size=16, validations=3, learning_rate=0.02)
+
+
+def words_alike() -> tuple[list[str], list[str], list[str], list[str], list[str]]:
+    """Few labelled texts and test texts, which share no word that tells the label, and texts without labels.
+
+    Those show which words stand in like places: the good ones beside "bright", the bad ones beside "dull".
+    """
+    generator = np.random.default_rng(0)
+    unlabelled = []
+    for _ in range(400):
+        words, beside = (GOOD, "bright") if generator.random() < 0.5 else (BAD, "dull")
+        first, second = generator.choice(words, size=2)
+        unlabelled.append(f"{beside} {first} {beside} {second} {beside}")
+    labelled = [f"it is {word}" for word in (*GOOD[:4], *BAD[:4])] * 3
+    test = [f"it is {word}" for word in (*GOOD[4:], *BAD[4:])]
+    return labelled, (["yes"] * 4 + ["no"] * 4) * 3, test, ["yes"] * 8 + ["no"] * 8, unlabelled
+
+
+def test_texts_without_labels_teach_which_words_are_alike() -> None:
+    X, y, test, truth, unlabelled = words_alike()
+    alone = quick(pretraining=PRETRAINING).fit(X, y)
+    assert alone.pretraining_history_ is None
+    assert alone.score(test, truth) <= 0.7
+    model = quick(pretraining=PRETRAINING).fit(X, y, unlabelled=unlabelled)
+    assert model.score(test, truth) >= 0.9
+    history = model.pretraining_history_
+    assert history is not None
+    assert history.validation[-1] < history.validation[0] < np.log(30)
+
+
+def test_a_file_without_labels_gives_the_same_model_as_its_texts(tmp_path: Path) -> None:
+    X, y, test, _, unlabelled = words_alike()
+    file = tmp_path / "more.txt"
+    file.write_text("\n".join(unlabelled), encoding="utf-8")
+    short = PRETRAINING.replace(max_steps=5)
+    one, other = (quick(pretraining=short).fit(X, y, unlabelled=more) for more in (unlabelled, file))
+    np.testing.assert_array_equal(one.predict_proba(test), other.predict_proba(test))
+    assert one.data_hash_ == other.data_hash_ != quick().fit(X, y).data_hash_
+    one.save(tmp_path / "m")
+    again = load(tmp_path / "m")
+    assert isinstance(again, TextClassifier)
+    np.testing.assert_array_equal(again.predict_proba(test), one.predict_proba(test))
+    assert again.pretraining == short
+    assert again.pretraining_history_ == one.pretraining_history_
+    assert again.vocabulary_.number("bright") is not None
+
+
+def test_words_of_held_out_texts_stay_unknown() -> None:
+    """The vocabulary is that of training and unlabelled texts alone."""
+    X = [f"word{i} {'sun' if i % 2 else 'rain'}" for i in range(40)]
+    model = quick(training=QUICK.replace(max_steps=1), pretraining=PRETRAINING.replace(max_steps=1))
+    model.fit(X, [i % 2 for i in range(40)], unlabelled=["sun and rain"] * 4)
+    known = [i for i in range(40) if model.vocabulary_.number(f"word{i}") is not None]
+    assert len(known) == 36  # one in ten is held out
+    assert model.vocabulary_.number("and") is not None
+
+
+@pytest.mark.parametrize(
+    "stack", [SMALL, StackConfig(hidden_sizes=(6, 5)), SMALL.replace(hidden_sizes=(6, 6, 6))]
+)
+def test_stacks_of_any_depth_are_pretrained_and_tuned(stack: StackConfig) -> None:
+    X, y, _, _, unlabelled = words_alike()
+    seen: list[tuple[str, int]] = []
+
+    class Steps(Callback):
+        def on_step(self, run: Run) -> None:
+            seen.append((run.stage, run.step))
+
+    short = PRETRAINING.replace(max_steps=3, validations=1)
+    model = quick(stack=stack, training=short, pretraining=short)
+    model.fit(X, y, unlabelled=unlabelled, callbacks=[Steps()])
+    assert seen == [*(("pre-training", i) for i in (1, 2, 3)), *(("training", i) for i in (1, 2, 3))]
+    assert all(p.requires_grad for p in model.network_.parameters())
+
+
+def test_an_interrupted_pretraining_goes_on(tmp_path: Path) -> None:
+    X, y, test, _, unlabelled = words_alike()
+    short = PRETRAINING.replace(max_steps=12, validations=4)
+    options: dict[str, object] = {"training": short, "pretraining": short}
+    whole = quick(**options).fit(X, y, unlabelled=unlabelled)
+
+    class Ends(Exception):
+        """Stands for Ctrl-C."""
+
+    class End(Callback):
+        def __init__(self, stage: str) -> None:
+            self.stage = stage
+
+        def on_step(self, run: Run) -> None:
+            if (run.stage, run.step) == (self.stage, 7):
+                raise Ends
+
+    for stage in ("pre-training", "training"):
+        with pytest.raises(Ends):
+            quick(**options).fit(
+                X, y, unlabelled=unlabelled, callbacks=[End(stage)], checkpoint=tmp_path / "run.pt"
+            )
+    assert {file.name for file in tmp_path.iterdir()} == {"run.pt", "run-pretraining.pt"}
+    again = quick(**options).fit(X, y, unlabelled=unlabelled, checkpoint=tmp_path / "run.pt")
+    np.testing.assert_array_equal(again.predict_proba(test), whole.predict_proba(test))
+
+
+def test_a_teacher_teaches_what_few_labels_do_not_tell() -> None:
+    """It knows all words; the student has labels for a third of them, and the others in texts without."""
+    X, y, test, truth, _ = words_alike()
+    teacher = BertClassifier(
+        bert=BertConfig(hidden_size=16, layers=1, heads=2, feedforward_size=32, pieces=120),
+        training=TrainingConfig(max_steps=60, batch_size=16, learning_rate=3e-3, validations=1),
+    ).fit([*X, *test * 3], [*y, *truth * 3])
+    assert teacher.score(test, truth) == 1.0
+    still = PRETRAINING.replace(max_steps=1, validations=1)
+    student = quick(pretraining=still, training=QUICK.replace(max_steps=300))
+    alone = clone(student).fit(X, y, unlabelled=test)
+    taught = clone(student).fit(X, y, unlabelled=test, teacher=teacher)
+    assert alone.score(test, truth) <= 0.7
+    assert taught.score(test, truth) >= 0.9
+
+
+def test_a_teacher_without_unlabelled_texts_teaches_the_labelled_ones(tuned_folder: Path) -> None:
+    X, y = (
+        ["it is good", "not good at all", "bad indeed", "good indeed"] * 6,
+        ["GOOD", "BAD", "BAD", "GOOD"] * 6,
+    )
+    model = quick(counts=False).fit(X, y, teacher=tuned_folder)
+    assert model.pretraining_history_ is None
+    plain = quick(counts=False).fit(X, y)
+    assert not np.allclose(model.predict_proba(X), plain.predict_proba(X))
+    with pytest.raises(ConfigError, match="the teacher's are GOOD, BAD and the labels no, yes"):
+        quick().fit(X, ["yes", "no"] * 12, teacher=tuned_folder)
+
+
 def test_seeds_decide_and_the_users_random_state_stays() -> None:
     X, y = orders(40)
     torch.manual_seed(5)
@@ -105,6 +243,14 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         quick(metric="acc").fit(X, y)
     with pytest.raises(DataError, match="there are none"):
         quick().fit(X, y).predict([])
+    with pytest.raises(DataError, match="none has a word"):
+        quick().fit(X, y, unlabelled=[""])
+    with pytest.raises(ConfigError, match="a Transformer that reads whole texts has seen already"):
+        quick(stack=TransformerConfig()).fit(X, y, unlabelled=["more"])
+    with pytest.raises(ConfigError, match="norm='layer' takes its mean over both"):
+        quick(stack=SMALL.replace(norm="layer")).fit(X, y, unlabelled=["more"])
+    with pytest.raises(ConfigError, match=r"'nowhere' has no config\.json"):
+        quick().fit(X, y, teacher="nowhere")
 
 
 def test_clone_follows_scikit_learn() -> None:

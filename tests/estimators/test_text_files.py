@@ -11,7 +11,8 @@ from lamina.estimators.language_model import LanguageModel
 from lamina.estimators.music_model import MusicModel
 from lamina.estimators.tagger import SequenceTagger
 from lamina.estimators.text_classifier import TextClassifier
-from lamina.estimators.text_files import TextModel, answers, fit_text_file, play, speak, trains_text
+from lamina.estimators.text_files import answers, play, speak
+from lamina.estimators.text_sources import TextModel, TextSource
 from lamina.nn.stack import StackConfig
 from lamina.training.optim import TrainingConfig
 
@@ -22,16 +23,12 @@ CONLLU = f"1\tthe\t_\tDET{REST}\n2\tcat\t_\tNOUN{REST}\n"
 
 
 def fitted(data: Path, *, text: str | None = None, label: str | None = None) -> TextModel:
-    return fit_text_file(
-        str(data), text=text, label=label, stack=STACK, attention=False, training=SHORT, seed=0
-    )
+    return TextSource(str(data), text=text, label=label).fit(stack=STACK, training=SHORT)
 
 
 def test_texts_of_a_table_are_classified_and_plain_text_too(tmp_path: Path) -> None:
     table = tmp_path / "a.csv"
     table.write_text("review,stars\n" + "good soup,5\npoor soup,1\n" * 12, encoding="utf-8")
-    assert trains_text(str(table), "review", None)
-    assert not trains_text(str(table), None, None)
     model = fitted(table, text="review", label="stars")
     assert isinstance(model, TextClassifier)
     found = answers(model, str(table), text="review")
@@ -46,7 +43,6 @@ def test_texts_of_a_table_are_classified_and_plain_text_too(tmp_path: Path) -> N
 def test_words_of_a_file_are_tagged(tmp_path: Path) -> None:
     file = tmp_path / "a.conllu"
     file.write_text((CONLLU + "\n") * 12, encoding="utf-8")
-    assert trains_text(str(file), None, None)
     model = fitted(file)
     assert isinstance(model, SequenceTagger)
     found = answers(model, str(file))
@@ -55,6 +51,8 @@ def test_words_of_a_file_are_tagged(tmp_path: Path) -> None:
     column = tmp_path / "words.txt"
     column.write_text("cat\n\nthe\ncat\n", encoding="utf-8")
     assert answers(model, str(column)).rows()[1:] == [(1, "the", "DET"), (1, "cat", "NOUN")]
+    with pytest.raises(ConfigError, match=r"but 'words\.csv' is a table"):
+        answers(model, "words.csv")
 
 
 def test_a_text_goes_on(tmp_path: Path) -> None:
@@ -83,12 +81,6 @@ def test_music_goes_on_into_a_midi_file(tmp_path: Path) -> None:
 
 
 def test_mistakes_are_told(tmp_path: Path) -> None:
-    file = tmp_path / "a.txt"
-    file.write_text("abcd" * 200, encoding="utf-8")
-    with pytest.raises(ConfigError, match="name both columns, --text and --label"):
-        fitted(file, text="text")
-    with pytest.raises(ConfigError, match="has no attention"):
-        fit_text_file(str(file), text=None, label=None, stack=STACK, attention=True, training=SHORT, seed=0)
     model = TextClassifier(stack=STACK, training=SHORT.replace(max_steps=2)).fit(
         ["a b", "b a"] * 6, [0, 1] * 6
     )

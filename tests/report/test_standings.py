@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.report.standings import costs_of_arms, display_names, estimate, standings
+from lamina.report.standings import display_names, estimate, standings
 from lamina.study.verdict import Baseline, StudyRecord
 
 
@@ -35,15 +35,6 @@ def test_higher_is_better_turns_the_order(forecast_record: StudyRecord, classify
     rising = [line.id for line in standings(forecast_record) if line.test]
     falling = [line.id for line in standings(classify_record) if line.test]
     assert falling == rising[::-1]
-
-
-def test_costs_of_the_arms_of_a_question_are_told(forecast_record: StudyRecord) -> None:
-    depth = forecast_record.questions[0].model_copy(update={"arms": ("lstm-1", "lstm-2", "naive")})
-    assert costs_of_arms(forecast_record, depth) == (
-        "At which cost: lstm ×1 19,000 parameters, 9 s to train a seed, 0.6 ms to predict one; "
-        "lstm ×2 52,000 parameters, 14 s to train a seed, 0.93 ms to predict one."
-    )
-    assert costs_of_arms(forecast_record, depth.model_copy(update={"arms": ()})) == ""
 
 
 def test_entries_that_share_a_label_show_their_id(baselines_record: StudyRecord) -> None:

@@ -63,6 +63,37 @@ def test_a_steeper_curve_overtakes_and_a_flat_one_does_not() -> None:
     assert "other would not overtake chosen (0.0 % of resamples)" in words
 
 
+def test_at_each_size_it_is_said_who_is_ahead() -> None:
+    known = {
+        "chosen": points((0.2, 0.3, 0.6), noise=0.005, seed=0),  # 0.97 0.90 0.85 0.80
+        "steep": points((0.1, 1.2, 0.55), noise=0.005, seed=1),  # 1.76 1.08 0.78 0.65
+        "same": points((0.2, 0.3, 0.6), noise=0.005, seed=0),
+    }
+    del known["same"][1]
+    chosen, steep, same = learning_curves(known, ALONE, higher_is_better=False, rope=0.005)
+    assert chosen.ahead == chosen.behind == ()
+    assert steep.ahead == (0.0, 0.0, 1.0, 1.0)
+    assert steep.behind == (1.0, 1.0, 0.0, 0.0)
+    assert same.shares == (1 / 8, 1 / 2, 1.0)
+    assert [same.standing(place) for place in range(3)] == ["not told apart"] * 3
+    words = sentence([chosen, steep, same], rope=0.005)
+    assert (
+        "steep is behind chosen with 1/8 and 1/4 of the rows, ahead of it with 1/2 and all of the rows."
+        in words
+    )
+    assert words.endswith("same is not told apart from chosen with 1/8, 1/2 and all of the rows.")
+
+
+def test_where_the_chosen_one_has_no_point_nothing_is_said() -> None:
+    known = {
+        "chosen": points((0.2, 0.3, 0.6), noise=0.005, seed=0)[1:],
+        "steep": points((0.1, 1.2, 0.55), noise=0.005, seed=1),
+    }
+    _, steep = learning_curves(known, ALONE, higher_is_better=False, rope=0.005)
+    assert np.isnan([steep.ahead[0], steep.behind[0]]).all()
+    assert [steep.standing(place) for place in range(4)] == [None, "behind", "ahead", "ahead"]
+
+
 def test_accuracies_are_errors_turned_round() -> None:
     errors = points((0.1, 0.5, 0.05), noise=0.001, seed=3)
     accuracies = [Point(point.share, 1 - point.scores) for point in errors]

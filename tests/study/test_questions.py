@@ -100,6 +100,14 @@ def test_a_bert_is_asked_about_where_there_is_one_and_only_there() -> None:
     assert asked("residual", found["BERT bert-base"]) == {}
     shares = asked("data", winner, bert="small")
     assert [design.rows for design in shares.values() if design.bert] == [1 / 8, 1 / 4, 1 / 2, 1.0]
+    assert [design.layers for design in shares.values()] == [2] * 4 + [3] * 4 + [1] * 4
+
+
+def test_where_a_bert_has_won_more_data_is_asked_of_it_and_of_what_it_has_beaten() -> None:
+    winner, stack = Design(transformer=True, bert="small"), Design(direction="both")
+    known = Known(winner, Design(), (1, 2), lambda _: 1.0, bert="small", beaten=stack)
+    found = [replace(design, rows=1.0) for design in arms("data", known).values()]
+    assert found == [winner] * 4 + [stack] * 4
 
 
 def test_an_unknown_question_is_an_error_that_guesses() -> None:

@@ -12,8 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from lamina.errors import ConfigError, DataError
 from lamina.estimators.text_parts import Texts
 from lamina.study.bench import Job, Settings
-from lamina.study.space import SMALL_BERT, Design
+from lamina.study.space import Design
 from lamina.study.text_bench import TextBench, text_bench
+from lamina.tasks.bert import SMALL_BERT
 
 CLASSES = ("later", "sooner")
 BERT = Design(transformer=True, bert=SMALL_BERT)

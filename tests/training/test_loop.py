@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from lamina.errors import SavedModelError
 from lamina.training.callbacks import Callback
 from lamina.training.history import History
 from lamina.training.loop import Run, fit
-from lamina.training.optim import TrainingConfig
+from lamina.training.optim import ParameterGroup, TrainingConfig
 
 
 class Kill(Exception):
@@ -62,6 +63,14 @@ class Examples:
         for batch in range(start, len(self)):
             chosen = order[8 * batch : 8 * batch + 8]
             yield self.x[chosen], self.y[chosen]
+
+
+class SameBatch(Examples):
+    """The first eight examples at every step."""
+
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002
+        for _ in range(start, len(self)):
+            yield self.x[:8], self.y[:8]
 
 
 class Regression:
@@ -361,6 +370,86 @@ def test_the_averaged_weights_are_scored_and_kept() -> None:
         mean = decay * mean + (1 - decay) * now
     torch.testing.assert_close(objective.weights_at_validation[0], mean)
     torch.testing.assert_close(weights(module), mean)
+
+
+def halves(module: nn.Sequential, begin: float) -> list[ParameterGroup]:
+    """The last layer, and the first, which waits."""
+    return [
+        ParameterGroup(tuple(module[3].parameters())),
+        ParameterGroup(tuple(module[0].parameters()), rate=0.5, begin=begin),
+    ]
+
+
+def test_a_frozen_layer_keeps_its_weights_until_its_turn() -> None:
+    module = network()
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    class Weights(Callback):
+        def on_step(self, run: Run) -> None:  # noqa: ARG002  # the interface
+            seen.append((weights(module[0]), weights(module[3])))
+
+    first = weights(module[0])
+    config = TrainingConfig(max_steps=8, average=0.9, learning_rate=0.05)
+    history = fit(
+        module, Regression(), Examples(), config, groups=halves(module, begin=0.5), callbacks=[Weights()]
+    )
+    assert all(torch.equal(below, first) for below, _ in seen[:4])
+    assert not any(torch.equal(below, first) for below, _ in seen[4:])
+    assert not any(torch.equal(one, other) for (_, one), (_, other) in itertools.pairwise(seen))
+    assert history.outcome == "complete"
+    assert all(p.requires_grad for p in module.parameters())
+
+
+def test_a_layer_that_waits_is_trained_as_if_the_run_began_with_its_turn() -> None:
+    """Its optimiser has seen no gradient before. The layer above has a rate of 0, and so stays the same."""
+    config = TrainingConfig(
+        max_steps=6, schedule="constant", learning_rate=0.05, clip_norm=None, validations=1
+    )
+    found = []
+    for begin, steps in ((0.0, 3), (0.5, 6)):
+        module = network(dropout=0.0)
+        groups = [
+            ParameterGroup(tuple(module[3].parameters()), rate=0.0),
+            ParameterGroup(tuple(module[0].parameters()), begin=begin),
+        ]
+        fit(module, Regression(), SameBatch(), config.replace(max_steps=steps), groups=groups)
+        found.append(weights(module))
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("killed_at", [1, 3])
+def test_a_resumed_run_thaws_at_the_same_step(tmp_path: Path, killed_at: int) -> None:
+    config = TrainingConfig(max_steps=20, validations=5, average=0.9, learning_rate=0.05)
+    whole = network()
+    fit(whole, Regression(), Examples(), config, seed=3, groups=halves(whole, begin=0.5))
+    path, broken, resumed = tmp_path / "run.pt", network(), network()
+    kill = [KillAfterValidation(killed_at)]
+    with pytest.raises(Kill):
+        fit(
+            broken,
+            Regression(),
+            Examples(),
+            config,
+            seed=3,
+            groups=halves(broken, begin=0.5),
+            callbacks=kill,
+            checkpoint=path,
+        )
+    fit(resumed, Regression(), Examples(), config, seed=3, groups=halves(resumed, begin=0.5), checkpoint=path)
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_a_run_says_what_it_is_called_and_how_long_it_is() -> None:
+    seen: list[tuple[str, int]] = []
+
+    class Names(Callback):
+        def on_step(self, run: Run) -> None:
+            seen.append((run.stage, run.config.max_steps))
+
+    config = TrainingConfig(max_steps=1)
+    fit(network(), Regression(), Examples(), config, callbacks=[Names()])
+    fit(network(), Regression(), Examples(), config, callbacks=[Names()], stage="pre-training")
+    assert seen == [("training", 1), ("pre-training", 1)]
 
 
 def test_observers_are_told_of_each_step_and_validation() -> None:

@@ -7,7 +7,15 @@ import torch
 from torch import nn
 
 from lamina.errors import ConfigError
-from lamina.training.optim import Schedule, TrainingConfig, build_optimizer, build_schedule, rate_factor
+from lamina.training.optim import (
+    Frozen,
+    ParameterGroup,
+    Schedule,
+    TrainingConfig,
+    build_optimizer,
+    build_schedule,
+    rate_factor,
+)
 
 
 def rates(schedule: Schedule, steps: int) -> list[float]:
@@ -81,6 +89,41 @@ def test_frozen_parameters_are_left_out() -> None:
     network.bias.requires_grad_(False)
     groups = build_optimizer(network, TrainingConfig()).param_groups
     assert [len(group["params"]) for group in groups] == [1, 0]
+
+
+def test_groups_have_rates_of_their_own() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    config = TrainingConfig(max_steps=10, learning_rate=0.5, schedule="one-cycle")
+    top, below = (tuple(layer.parameters()) for layer in reversed(network))
+    optimizer = build_optimizer(network, config, [ParameterGroup(top), ParameterGroup(below, rate=0.1)])
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5, 0.05, 0.05]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0, 0.01, 0.0]
+    schedule = build_schedule(optimizer, config)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.02, 0.02, 0.002, 0.002])
+    optimizer.step()
+    schedule.step()
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.5, 0.5, 0.05, 0.05])
+
+
+def test_what_is_frozen_waits_for_its_turn() -> None:
+    layers = [nn.Linear(2, 2) for _ in range(3)]
+    layers[2].bias.requires_grad_(False)  # by the user, who wants it so
+    groups = [
+        ParameterGroup(tuple(one.parameters()), begin=begin)
+        for one, begin in zip(layers, (0, 0.25, 0.5), strict=True)
+    ]
+
+    def learning() -> list[list[bool]]:
+        return [[p.requires_grad for p in layer.parameters()] for layer in layers]
+
+    frozen = Frozen(groups, max_steps=10)
+    assert learning() == [[True, True], [False, False], [False, False]]
+    frozen.thaw(2)
+    assert learning() == [[True, True], [False, False], [False, False]]
+    frozen.thaw(3)
+    assert learning() == [[True, True], [True, True], [False, False]]
+    frozen.end()
+    assert learning() == [[True, True], [True, True], [True, False]]
 
 
 def test_all_bad_settings_are_named_at_once() -> None:

@@ -11,9 +11,9 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lamina.data.text import read_text
-from lamina.data.text_columns import TABLES, read_columns
-from lamina.data.vocabulary import Tokens
+from lamina.data.lazy_text import Tokens
+from lamina.data.text import read_lines
+from lamina.data.text_columns import is_table, read_columns
 from lamina.errors import ConfigError, DataError
 
 A = TypeVar("A")
@@ -48,11 +48,17 @@ class LabelledTexts:
         """Tokens of each text, (n,)."""
         return np.diff(self.starts)
 
+    def between(self, begin: int, end: int) -> LabelledTexts:
+        """The texts from ``begin`` up to ``end``; their tokens are not copied."""
+        starts = self.starts[begin : end + 1]
+        values: Tokens = self.values[starts[0] : starts[-1]]
+        return LabelledTexts(values, starts - starts[0], self.labels[begin:end], self.classes)
+
     def subset(self, chosen: NDArray[np.int64]) -> LabelledTexts:
         """Some of the texts, in this order; one may come several times."""
         tokens = [self[int(i)] for i in chosen]
         starts = np.concatenate([[0], np.cumsum([len(one) for one in tokens])]).astype(np.int64)
-        values = np.concatenate(tokens) if tokens else self.values[:0]
+        values = np.concatenate([*tokens, self.values[:0]]).astype(np.int64)
         return LabelledTexts(values, starts, self.labels[chosen], self.classes)
 
 
@@ -66,7 +72,7 @@ class Encoder(Protocol):
     def unknown(self) -> int:
         """The token of what is not known."""
 
-    def encode_all(self, texts: Sequence[str]) -> list[Tokens]:
+    def encode_all(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """The tokens of each text."""
 
 
@@ -79,6 +85,11 @@ def encode_texts(
     found = [tokens if len(tokens) else nothing for tokens in found]
     starts = np.concatenate([[0], np.cumsum([len(tokens) for tokens in found])]).astype(np.int64)
     return LabelledTexts(np.concatenate(found), starts, labels, classes)
+
+
+def encode_unlabelled(texts: Sequence[str], vocabulary: Encoder, classes: tuple[str, ...]) -> LabelledTexts:
+    """Texts whose labels are not known."""
+    return encode_texts(texts, np.full(len(texts), -1), vocabulary, classes)
 
 
 def label_codes(labels: Sequence[object], texts: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -162,7 +173,7 @@ def read_labelled_texts(
     """Texts and labels of a CSV, TSV or JSON lines file.
 
     Args:
-        path: a file that ends with .csv, .tsv or .jsonl.
+        path: a file that ends with .csv, .tsv or .jsonl (or, gzipped, with .gz behind).
         text: the column or key of the texts.
         label: that of the labels.
 
@@ -184,20 +195,18 @@ def read_texts(path: str | os.PathLike[str], *, text: str = "text") -> list[str]
         DataError: the file cannot be read, lacks the column, or a row lacks its text.
     """
     file = Path(path)
-    if file.suffix in TABLES:
+    if is_table(file):
         return _columns(file, (text,))[0]
-    return read_text(file).splitlines()
+    return read_lines(file)
 
 
 def _columns(file: Path, names: Sequence[str]) -> list[list[str]]:
     """Columns of a table; the first has a value in every row."""
     import polars as pl
 
-    if file.suffix not in TABLES:
+    if not is_table(file):
         raise DataError(f"labelled texts are read from .csv, .tsv or .jsonl files, but this is '{file}'")
-    if not file.is_file():
-        raise DataError(f"labelled texts are read from a file, and there is no file '{file}'")
-    frame = read_columns(file, dict(zip(names, ("text", "label"), strict=False)), kind=file.suffix)
+    frame = read_columns(file, dict(zip(names, ("text= (--text)", "label= (--label)"), strict=False)))
     missing = frame[names[0]].is_null()
     if missing.any():
         raise DataError(f"every row has a text, but row {missing.arg_true()[0]} of '{file}' has none")

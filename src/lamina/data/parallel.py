@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lamina.data.text import read_text
-from lamina.data.text_columns import TABLES, read_columns
+from lamina.data.text import read_lines
+from lamina.data.text_columns import is_table, read_columns
 from lamina.errors import DataError
 
 Pairs = tuple[list[str], list[str]]
@@ -67,27 +66,19 @@ def read_pairs(
         DataError: a file cannot be read or is not UTF-8, a column is missing, or the pairs break a rule.
     """
     if target_path is not None:
-        return check_pairs(*(_lines(Path(one)) for one in (path, target_path)))
+        return check_pairs(*(read_lines(Path(one)) for one in (path, target_path)))
     return check_pairs(*_columns(Path(path), source, target))
-
-
-def _lines(path: Path) -> list[str]:
-    """The lines of a file; no other sign than a line feed ends one, since a text may hold it."""
-    text = read_text(path).replace("\r\n", "\n")
-    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _columns(path: Path, source: str, target: str) -> Pairs:
     import polars as pl
 
-    kind = Path(path.name.removesuffix(".gz")).suffix
-    if kind not in TABLES:
+    if not is_table(path):
         raise DataError(
             "pairs are read from two files of plain text, or from one .csv, .tsv or .jsonl file, but there "
             f"is only '{path}'. Name the file of the translations too."
         )
-    content = io.StringIO(read_text(path))
-    frame = read_columns(path, {source: "source", target: "target"}, kind=kind, content=content)
+    frame = read_columns(path, {source: "source= (--text)", target: "target= (--translation)"})
     texts, translations = (
         frame[column].fill_null("").cast(pl.String).to_list() for column in (source, target)
     )

@@ -28,6 +28,24 @@ def read_text(path: Path) -> str:
         raise not_utf8(path, line, content[error.start]) from error
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file; no other sign than a line feed ends one, since a text may hold it.
+
+    Raises:
+        DataError: as ``read_text``.
+    """
+    return lines_of(read_text(path))
+
+
+def lines_of(text: str) -> list[str]:
+    r"""The lines of a text, without their ends.
+
+    >>> lines_of("one\r\ntwo\u2028still two\n\n")
+    ['one', 'two\u2028still two', '']
+    """
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+
+
 def missing(path: Path) -> DataError:
     """There is no file of text."""
     return DataError(f"a text is read from a file, and there is no file '{path}'. Check the path.")

@@ -123,7 +123,7 @@ class Vocabulary:
         """The tokens of each text, line ends as any other space."""
         return [np.array(code.ids, dtype=np.int64) for code in self._tokenizer.encode_batch(list(texts))]
 
-    def decode(self, numbers: Sequence[int] | Tokens) -> str:
+    def decode(self, numbers: Sequence[int] | NDArray[np.integer[Any]]) -> str:
         """The text of tokens; words are parted by spaces."""
         if self.unit == "subword":
             text = self._tokenizer.decode([int(number) for number in numbers], skip_special_tokens=False)

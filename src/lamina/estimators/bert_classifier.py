@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from typing_extensions import override
 
 from lamina._optional import require
-from lamina.data.labelled_texts import Encoder
 from lamina.data.word_pieces import WordPieces
 from lamina.estimators.configs import (
     dump_labels,
@@ -19,7 +20,7 @@ from lamina.estimators.configs import (
 )
 from lamina.estimators.fitted import dump_origin, load_origin
 from lamina.estimators.saving import SavedModel, load_weights
-from lamina.estimators.text_estimator import TextEstimator
+from lamina.estimators.text_estimator import Beginning, TextEstimator
 from lamina.estimators.text_parts import (
     TextParts,
     Texts,
@@ -38,6 +39,7 @@ from lamina.tasks.bert import (
 )
 from lamina.tasks.classify import ClassMetric
 from lamina.tasks.text import TextConfig
+from lamina.training.callbacks import Callback
 from lamina.training.optim import TrainingConfig
 
 if TYPE_CHECKING:
@@ -117,11 +119,12 @@ class BertClassifier(TextEstimator):
         return self.pieces_
 
     @override
-    def _begin(self, tokens: Encoder) -> tuple[TextConfig, TrainingConfig]:
-        assert isinstance(tokens, WordPieces)
-        self.pieces_ = tokens
+    def _begin(self, parts: TextParts, callbacks: Sequence[Callback], checkpoint: Path | None) -> Beginning:
+        assert isinstance(parts.tokens, WordPieces)
+        self.pieces_ = parts.tokens
         self.network_ = self._network(self._encoder())
-        return TextConfig(), self.training or (FINE_TUNING if self._form is None else FROM_NOTHING)
+        settings = self.training or (FINE_TUNING if self._form is None else FROM_NOTHING)
+        return Beginning(TextConfig(), settings)
 
     def _encoder(self) -> PreTrainedModel:
         form = self._form

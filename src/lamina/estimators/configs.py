@@ -73,7 +73,7 @@ def load_parameters(saved: Mapping[str, Any], **kinds: type[Config]) -> dict[str
         found["stack"] = load_body(found["stack"])
     known: dict[str, type[Config]] = {"training": TrainingConfig, **kinds}
     for name, kind in known.items():
-        if isinstance(found[name], dict):
+        if isinstance(found.get(name), dict):
             found[name] = kind.parse(found[name])
     return found
 

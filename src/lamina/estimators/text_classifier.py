@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from typing import Self
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from lamina.data.labelled_texts import Encoder
+from lamina.data.unlabelled_texts import UnlabelledTexts
 from lamina.data.vocabulary import Unit, Vocabulary
 from lamina.data.word_vectors import read_word_vectors
+from lamina.estimators.bert_classifier import BertClassifier
 from lamina.estimators.configs import (
     dump_labels,
     dump_parameters,
@@ -19,8 +24,10 @@ from lamina.estimators.configs import (
     load_parameters,
 )
 from lamina.estimators.fitted import dump_origin, load_origin
+from lamina.estimators.pretraining import DEFAULT_PRETRAINING, from_the_top_down, pretrain
 from lamina.estimators.saving import SavedModel, load_weights
-from lamina.estimators.text_estimator import TextEstimator
+from lamina.estimators.teacher import find_teacher, teach
+from lamina.estimators.text_estimator import Beginning, TextEstimator
 from lamina.estimators.text_parts import (
     TextParts,
     Texts,
@@ -32,7 +39,9 @@ from lamina.nn.stack import StackConfig
 from lamina.tasks.base import BodyConfig
 from lamina.tasks.classify import ClassMetric
 from lamina.tasks.text import TextConfig, TextNetwork
-from lamina.training.optim import TrainingConfig
+from lamina.training.callbacks import Callback
+from lamina.training.history import History
+from lamina.training.optim import ParameterGroup, TrainingConfig
 
 Array = NDArray[np.float64]
 NAME = "TextClassifier"
@@ -61,11 +70,13 @@ class TextClassifier(TextEstimator):
         metric: selects the best weights: accuracy or log_loss.
         validation_fraction: share of the training texts held out for early stopping.
         training: settings of the training run; a batch has the tokens of ``batch_size`` average texts.
+        pretraining: those of the run before, on texts without labels, which is scored in nats a token.
         seed: of initialisation, order, dropout and the held-out part.
 
     Attributes:
         classes_: the labels, in the order of ``predict_proba``.
         history_: what happened in training.
+        pretraining_history_: what happened before, in nats a token; None without unlabelled texts.
 
     >>> texts = ["it is not good", "it is good", "not good at all", "good indeed"] * 10
     >>> model = TextClassifier(training=TrainingConfig(max_steps=20, batch_size=8))
@@ -74,6 +85,7 @@ class TextClassifier(TextEstimator):
     """
 
     network_: TextNetwork
+    pretraining_history_: History | None
 
     def __init__(
         self,
@@ -89,6 +101,7 @@ class TextClassifier(TextEstimator):
         metric: ClassMetric = "accuracy",
         validation_fraction: float = 0.1,
         training: TrainingConfig | None = None,
+        pretraining: TrainingConfig | None = None,
         seed: int = 0,
     ) -> None:
         self.stack = stack
@@ -102,18 +115,70 @@ class TextClassifier(TextEstimator):
         self.metric = metric
         self.validation_fraction = validation_fraction
         self.training = training
+        self.pretraining = pretraining
         self.seed = seed
 
     @override
-    def prepare(self, training: Texts, validation: Texts, names: tuple[str, ...]) -> TextParts:
+    def fit(
+        self,
+        X: Sequence[str],
+        y: Sequence[Any] | NDArray[Any],
+        *,
+        unlabelled: Sequence[str] | Path | None = None,
+        teacher: str | os.PathLike[str] | BertClassifier | None = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Train on labelled texts, of which a part of each class is held out for early stopping.
+
+        With ``unlabelled`` texts, the network first learns to foresee the tokens beside each one in them and
+        in the training texts. With a ``teacher``, it learns what that says of the training texts and of the
+        unlabelled ones, beside the labels.
+
+        Args:
+            X: texts. One without a token is read as one unknown token.
+            y: (n,) labels.
+            unlabelled: texts whose labels are not known; or the ``Path`` of a UTF-8 file with a text a line,
+                which may be longer than memory: it is read in blocks, and its tokens lie on disk.
+            teacher: a fitted BertClassifier, the folder of a saved one, or that of a sequence classifier that
+                transformers saved with its tokenizer. Its classes are those of the labels.
+            callbacks: observers of the training run, and of the one before.
+            checkpoint: a file that an interrupted run goes on from; a pre-training has its own beside it.
+
+        Raises:
+            DataError: texts or labels break a rule; the message names the row.
+            ConfigError: the teacher cannot be read or has other classes; the network cannot be pre-trained.
+            MissingPackageError: the teacher needs a package that is not installed.
+        """
+        training, validation, names, classes = self._held_out(X, y)
+        taught_by = None if teacher is None else find_teacher(teacher)
+        more = None if unlabelled is None else UnlabelledTexts.of(unlabelled)
+        parts = self.prepare(training, validation, names, unlabelled=more)
+        if taught_by is not None:
+            parts = replace(parts, taught=teach(taught_by, parts, training[0], more, callbacks))
+        return self.fit_parts(parts, classes, callbacks=callbacks, checkpoint=checkpoint)
+
+    @override
+    def prepare(
+        self,
+        training: Texts,
+        validation: Texts,
+        names: tuple[str, ...],
+        *,
+        unlabelled: UnlabelledTexts | None = None,
+    ) -> TextParts:
+        known = training[0] if unlabelled is None else itertools.chain(training[0], *unlabelled)
         vocabulary = Vocabulary.fit(
-            training[0],
+            known,
             unit=self.unit,
             size=self.vocabulary_size,
             least_count=self.least_count,
             lowercase=self.lowercase,
         )
-        return prepare_parts(vocabulary, training, validation, names, counts=self.counts, seed=self.seed)
+        parts = prepare_parts(vocabulary, training, validation, names, counts=self.counts, seed=self.seed)
+        if unlabelled is None:
+            return parts
+        return replace(parts, every=unlabelled.behind(parts.training.texts, vocabulary))
 
     @property
     @override
@@ -121,9 +186,9 @@ class TextClassifier(TextEstimator):
         return self.vocabulary_
 
     @override
-    def _begin(self, tokens: Encoder) -> tuple[TextConfig, TrainingConfig]:
-        assert isinstance(tokens, Vocabulary)
-        self.vocabulary_, self.form_ = tokens, self.form or DEFAULT_FORM
+    def _begin(self, parts: TextParts, callbacks: Sequence[Callback], checkpoint: Path | None) -> Beginning:
+        assert isinstance(parts.tokens, Vocabulary)
+        self.vocabulary_, self.form_ = parts.tokens, self.form or DEFAULT_FORM
         vectors = None
         if self.vectors is not None:
             vectors = read_word_vectors(self.vectors, self.vocabulary_)
@@ -131,7 +196,19 @@ class TextClassifier(TextEstimator):
         self.network_ = self._network()
         if vectors is not None:
             vectors.put_into(self.network_.embed.weight)
-        return self.form_, self.training or DEFAULT_TRAINING
+        self.pretraining_history_ = None
+        groups: Sequence[ParameterGroup] = ()
+        if parts.every is not None:
+            self.pretraining_history_ = pretrain(
+                self.network_,
+                parts.every,
+                self.pretraining or DEFAULT_PRETRAINING,
+                seed=self.seed,
+                callbacks=callbacks,
+                checkpoint=checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-pretraining"),
+            )
+            groups = from_the_top_down(self.network_)
+        return Beginning(self.form_, self.training or DEFAULT_TRAINING, groups)
 
     def _network(self) -> TextNetwork:
         body = self.stack if self.stack is not None else DEFAULT_STACK
@@ -154,19 +231,27 @@ class TextClassifier(TextEstimator):
             },
             weights=with_counts(self.network_.state_dict(), self.inputs_),
             preprocessing={"vocabulary": self.vocabulary_.to_dict(), "classes": list(self.inputs_.classes)},
-            manifest=dump_origin(self, self.metric),
+            manifest=dump_origin(self, self.metric) | self._pretraining_origin(),
         ).write(path)
+
+    def _pretraining_origin(self) -> dict[str, Any]:
+        before = self.pretraining_history_
+        return {} if before is None else {"pretraining": before.to_dict()}
 
     @classmethod
     def from_saved(cls, saved: SavedModel, where: str) -> Self:
         """The estimator that ``save`` wrote; ``where`` names it in errors."""
-        model = cls(**load_parameters(saved.config["parameters"], form=TextConfig))
+        model = cls(
+            **load_parameters(saved.config["parameters"], form=TextConfig, pretraining=TrainingConfig)
+        )
         model.form_ = TextConfig(**saved.config["form"])
         model.classes_ = load_labels(saved.config["labels"])
         model.vocabulary_ = Vocabulary.from_dict(saved.preprocessing["vocabulary"])
         classes = saved.preprocessing["classes"]
         weights, model.inputs_ = split_counts(saved.weights, classes, len(model.vocabulary_))
         load_origin(model, saved.manifest)
+        before = saved.manifest.get("pretraining")
+        model.pretraining_history_ = None if before is None else History.from_dict(before)
         model.network_ = model._network()
         load_weights(model.network_, weights, where)
         return model

@@ -5,21 +5,39 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import nn
 
-from lamina.data.labelled_texts import Encoder, draw_by_class
+from lamina.data.labelled_texts import Encoder, draw_by_class, encode_unlabelled
 from lamina.estimators.fitted import require_fitted
-from lamina.estimators.text_parts import TextParts, Texts, read_labels, strings, unlabelled
+from lamina.estimators.text_parts import TextParts, Texts, read_labels, strings
 from lamina.tasks.classify import Array, ClassifyObjective, ClassMetric, predict_sequences
+from lamina.tasks.distill import DistillObjective, TaughtInputs
 from lamina.tasks.text import PreparedTexts, TextBatches, TextConfig, TextInputs
 from lamina.training.callbacks import Callback
 from lamina.training.history import History
-from lamina.training.optim import TrainingConfig
+from lamina.training.optim import ParameterGroup, TrainingConfig
+
+if TYPE_CHECKING:
+    from lamina.training.loop import Objective
+
+
+class Beginning(NamedTuple):
+    """What training on labels begins with, beside the network.
+
+    Attributes:
+        form: of the loss.
+        settings: of the run.
+        groups: parameters with rates of their own; none for one rate.
+    """
+
+    form: TextConfig
+    settings: TrainingConfig
+    groups: Sequence[ParameterGroup] = ()
 
 
 class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no annotations
@@ -54,8 +72,8 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         """What cut the texts of training."""
 
     @abstractmethod
-    def _begin(self, tokens: Encoder) -> tuple[TextConfig, TrainingConfig]:
-        """Make the untrained network over these tokens, and say how it is trained."""
+    def _begin(self, parts: TextParts, callbacks: Sequence[Callback], checkpoint: Path | None) -> Beginning:
+        """Make the network that is to learn from labels, and say how it is trained."""
 
     def fit(
         self,
@@ -78,14 +96,21 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             ConfigError: the folder named is not a checkpoint with a tokenizer.
             MissingPackageError: the network needs a package that is not installed.
         """
+        training, validation, names, classes = self._held_out(X, y)
+        parts = self.prepare(training, validation, names)
+        return self.fit_parts(parts, classes, callbacks=callbacks, checkpoint=checkpoint)
+
+    def _held_out(
+        self, X: Sequence[str], y: Sequence[Any] | NDArray[Any]
+    ) -> tuple[Texts, Texts, tuple[str, ...], NDArray[Any]]:
+        """Texts to train on and to hold out, the names of the classes, and the labels in their order."""
         texts = strings(X)
         codes, names, classes = read_labels(y, len(texts))
         training, validation = (
             ([texts[i] for i in part], codes[part])
             for part in draw_by_class(codes, self.validation_fraction, self.seed)
         )
-        parts = self.prepare(training, validation, names)
-        return self.fit_parts(parts, classes, callbacks=callbacks, checkpoint=checkpoint)
+        return training, validation, names, classes
 
     def fit_parts(
         self,
@@ -101,17 +126,33 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self.classes_, self.inputs_, self.data_hash_ = classes, parts.inputs, parts.data_hash
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            form, settings = self._begin(parts.tokens)
+            form, settings, groups = self._begin(parts, callbacks, checkpoint)
+            objective, batches = self._lessons(parts, form, settings)
             self.history_ = fit(
                 self.network_,
-                ClassifyObjective(form, self.inputs_, parts.validation, metric=self.metric),
-                TextBatches(parts.training, self.inputs_, batch_size=settings.batch_size, seed=self.seed),
+                objective,
+                batches,
                 settings,
                 seed=self.seed,
+                groups=groups,
                 callbacks=callbacks,
                 checkpoint=checkpoint,
             )
         return self
+
+    def _lessons(
+        self, parts: TextParts, form: TextConfig, settings: TrainingConfig
+    ) -> tuple[Objective, TextBatches]:
+        """What is learned, and from which batches: the labels, or what a teacher says beside them."""
+        labels = ClassifyObjective(form, self.inputs_, parts.validation, metric=self.metric)
+        if parts.taught is None:
+            return labels, TextBatches(
+                parts.training, self.inputs_, batch_size=settings.batch_size, seed=self.seed
+            )
+        taught = TextBatches(
+            parts.taught, TaughtInputs(self.inputs_), batch_size=settings.batch_size, seed=self.seed
+        )
+        return DistillObjective(labels), taught
 
     def chances(self, data: PreparedTexts) -> Array:
         """Probability of each class for prepared texts, (n, classes)."""
@@ -121,7 +162,7 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
     def predict_proba(self, X: Sequence[str]) -> Array:
         """Probability of each class, (n, classes), in the order of ``classes_``."""
         self._check_fitted()
-        encoded = unlabelled(strings(X), self._tokens, self.inputs_.classes)
+        encoded = encode_unlabelled(strings(X), self._tokens, self.inputs_.classes)
         return self.chances(self.inputs_.prepare(encoded))
 
     def predict(self, X: Sequence[str]) -> NDArray[Any]:

@@ -1,76 +1,26 @@
-"""Models of text over files: which one a file trains, and what a saved one says of a file."""
+"""What a saved model of texts or music says of a file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from lamina.data.conll import read_conllu
-from lamina.data.labelled_texts import read_labelled_texts, read_texts
+from lamina.data.labelled_texts import read_texts
 from lamina.data.music import read_midi, write_midi
 from lamina.data.text import read_text
+from lamina.data.text_columns import is_table
 from lamina.errors import ConfigError
 from lamina.estimators.bert_classifier import BertClassifier
 from lamina.estimators.language_model import LanguageModel
 from lamina.estimators.music_model import MusicModel
 from lamina.estimators.tagger import SequenceTagger
 from lamina.estimators.text_classifier import TextClassifier
+from lamina.estimators.text_sources import CONLLU
 from lamina.estimators.translator import Translator
-from lamina.nn.stack import StackConfig
-from lamina.tasks.text import TextConfig
-from lamina.training.callbacks import Callback
-from lamina.training.optim import TrainingConfig
 
-TextModel = TextClassifier | SequenceTagger | LanguageModel
 Reader = TextClassifier | BertClassifier | SequenceTagger | Translator
-PLAIN, TAGGED = (".txt", ".txt.gz"), (".conllu", ".conllu.gz")
-
-
-def trains_text(data: str, text: str | None, label: str | None) -> bool:
-    """Whether a file with these columns trains a model of text."""
-    return text is not None or label is not None or data.endswith((*PLAIN, *TAGGED))
-
-
-def fit_text_file(
-    data: str,
-    *,
-    text: str | None,
-    label: str | None,
-    stack: StackConfig,
-    attention: bool,
-    training: TrainingConfig,
-    seed: int,
-    callbacks: Sequence[Callback] = (),
-) -> TextModel:
-    """A classifier of a table's texts, a tagger of a CoNLL-U file's UPOS, or a language model of plain text.
-
-    Args:
-        data: a .csv, .tsv or .jsonl file with the columns ``text`` and ``label``; .conllu; or .txt.
-        text, label: the columns; both or neither.
-        stack: the network's.
-        attention: of the classifier.
-        training: settings of the run.
-        seed: of the model.
-        callbacks: observers of the run.
-
-    Raises:
-        ConfigError: one column without the other, or an option that would have no effect.
-    """
-    if text is not None or label is not None:
-        if text is None or label is None:
-            raise ConfigError("texts are classified by their labels; name both columns, --text and --label.")
-        model = TextClassifier(
-            stack=stack, form=TextConfig(attention=attention), training=training, seed=seed
-        )
-        return model.fit(*read_labelled_texts(data, text=text, label=label), callbacks=callbacks)
-    if attention:
-        raise ConfigError(f"{data} trains a model of every token, which has no attention; leave it out.")
-    if data.endswith(TAGGED):
-        tagger = SequenceTagger(stack=stack, training=training, seed=seed)
-        return tagger.fit(*read_conllu(data), callbacks=callbacks)
-    return LanguageModel(stack=stack, training=training, seed=seed).fit(Path(data), callbacks=callbacks)
 
 
 def answers(model: Reader, data: str | None, *, text: str = "text") -> pl.DataFrame:
@@ -87,7 +37,12 @@ def answers(model: Reader, data: str | None, *, text: str = "text") -> pl.DataFr
     if data is None:
         raise ConfigError(f"a {type(model).__name__} needs a file to read. Name one after the model.")
     if isinstance(model, SequenceTagger):
-        words = read_conllu(data).words if data.endswith(TAGGED) else _words(Path(data))
+        if is_table(data):
+            raise ConfigError(
+                "words are tagged from .conllu, or from a word a line with an empty line after each sentence,"
+                f" but '{data}' is a table. Write its words so."
+            )
+        words = read_conllu(data).words if data.endswith(CONLLU) else _words(Path(data))
         rows = [
             (number, word, tag)
             for number, (sentence, tags) in enumerate(zip(words, model.predict(words), strict=True))

@@ -14,6 +14,7 @@ from torch import Tensor
 from lamina.data.labelled_texts import Encoder, LabelledTexts, encode_texts, label_codes
 from lamina.errors import DataError
 from lamina.tasks.counts import CountClassifier, cross_fitted
+from lamina.tasks.distill import TaughtTexts
 from lamina.tasks.text import PreparedTexts, TextInputs
 
 COUNTS = "counts."  # before the names of its tensors, beside those of the network
@@ -27,12 +28,16 @@ class TextParts:
     Attributes:
         tokens: cuts texts into tokens.
         training: what counts say of each of its texts comes from others.
+        every: the training texts and, behind them, those without labels, if there are any.
+        taught: all of these with what a teacher says of each, if there is one.
     """
 
     tokens: Encoder
     inputs: TextInputs
     training: PreparedTexts
     validation: PreparedTexts
+    every: LabelledTexts | None = None
+    taught: TaughtTexts | None = None
 
     def drawn(self, chosen: NDArray[np.int64]) -> TextParts:
         """With some of the training texts, which may come several times."""
@@ -40,8 +45,9 @@ class TextParts:
 
     @property
     def data_hash(self) -> str:
-        """Of the training tokens."""
-        return hashlib.sha256(self.training.texts.values.tobytes()).hexdigest()
+        """Of the tokens of training, those without labels included."""
+        texts = self.training.texts if self.every is None else self.every
+        return hashlib.sha256(texts.values.data).hexdigest()
 
 
 def prepare_parts(
@@ -61,11 +67,6 @@ def prepare_parts(
     inputs = TextInputs(classes, CountClassifier.fit(learned, np.arange(len(learned)), len(tokens)))
     crossed = PreparedTexts(learned, cross_fitted(learned, len(tokens), seed))
     return TextParts(tokens, inputs, crossed, inputs.prepare(held_out))
-
-
-def unlabelled(texts: Sequence[str], tokens: Encoder, classes: tuple[str, ...]) -> LabelledTexts:
-    """Texts whose labels are not known."""
-    return encode_texts(texts, np.full(len(texts), -1), tokens, classes)
 
 
 def strings(texts: Sequence[str]) -> list[str]:

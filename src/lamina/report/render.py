@@ -9,7 +9,8 @@ from pathlib import Path
 from lamina.report import cost_chart, prediction_charts, question_charts, tables, training_charts
 from lamina.report.formats import NAMING, duration
 from lamina.report.page_parts import Figure, Highlight, Section, figure, fill, section, write_whole
-from lamina.report.standings import Standing, costs_of_arms, standings
+from lamina.report.sides import Sides, sides
+from lamina.report.standings import Standing, standings
 from lamina.report.tables import Table
 from lamina.study.verdict import StudyRecord, Verdict
 
@@ -21,7 +22,7 @@ QUESTIONS = {
     "cell": "Which cell?",
     "attention": "Does attention help?",
     "transformer": "Would a Transformer be better?",
-    "bert": "Would BERT be better, and at what cost?",
+    "bert": "Would BERT be better, where, and at what cost?",
     "transformer-time": "Would a Transformer be better in equal time?",
     "residual": "Do residuals and norm help?",
     "clipping": "Is clipping the gradient needed?",
@@ -40,11 +41,11 @@ STATUS = {
 
 @dataclass(frozen=True)
 class Question:
-    """A verdict with what stands behind it; ``costs`` is "" where the question is not about them."""
+    """A verdict with what stands behind it; ``sides`` of a question that sets two kinds side by side."""
 
     title: str
     verdict: Verdict
-    costs: str
+    sides: Sides | None
     status: str
     table: Table | None
     collapses: Table | None
@@ -134,7 +135,7 @@ def _question(record: StudyRecord, verdict: Verdict) -> Question:
     return Question(
         title=QUESTIONS.get(verdict.id, verdict.id.replace("_", " ").capitalize()),
         verdict=verdict,
-        costs=costs_of_arms(record, verdict) if verdict.id == "bert" else "",
+        sides=sides(record, verdict) if verdict.id == "bert" else None,
         status=STATUS[verdict.status],
         table=tables.arms(record, verdict),
         collapses=tables.collapses(record, verdict),

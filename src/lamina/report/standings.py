@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lamina.report.formats import count, duration, significant
-from lamina.study.verdict import Baseline, Candidate, StudyRecord, Verdict
+from lamina.study.verdict import Baseline, Candidate, StudyRecord
 
 
 @dataclass(frozen=True)
@@ -98,22 +97,6 @@ def standings(record: StudyRecord) -> list[Standing]:
         return 2, 0.0
 
     return sorted(lines, key=rank)
-
-
-def costs_of_arms(record: StudyRecord, verdict: Verdict) -> str:
-    """What each arm of a question costs, in a sentence; "" where no arm is known."""
-    known = {candidate.id: candidate for candidate in record.candidates}
-    told = [_costs(known[arm]) for arm in verdict.arms if arm in known]
-    return f"At which cost: {'; '.join(told)}." if told else ""
-
-
-def _costs(candidate: Candidate) -> str:
-    parts = [f"{count(candidate.parameters)} parameters"]
-    if candidate.train_s is not None:
-        parts.append(f"{duration(candidate.train_s)} to train a seed")
-    if candidate.predict_ms is not None:
-        parts.append(f"{significant(candidate.predict_ms, 2)} ms to predict one")
-    return f"{candidate.label} {', '.join(parts)}"
 
 
 def _of_candidate(candidate: Candidate, names: dict[str, str], best: str | None) -> Standing:

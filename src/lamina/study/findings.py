@@ -63,6 +63,13 @@ class Findings:
     final: Design | None = None
     pace: Pace | None = None
 
+    @property
+    def beaten_by_bert(self) -> Design | None:
+        """What was chosen before a BERT won; None where none has."""
+        if self.winner is None or not self.winner.bert:
+            return None
+        return next(iter(self.compared["bert"].values()))
+
 
 @dataclass
 class Progress:

@@ -148,7 +148,9 @@ class Climb:
         assert findings.winner is not None
         self._budget.keep(rounds.end_s(rounds.standing(findings.winner), seeds=LEAST_SEEDS))
         stage = self._budget.begin(question)
-        known = Known(findings.winner, self._bench.base, self._depths, rounds.cost, self._bert)
+        known = Known(
+            findings.winner, self._bench.base, self._depths, rounds.cost, self._bert, findings.beaten_by_bert
+        )
         designs = arms(question, known)
         findings.compared[question] = designs
         if not designs:

@@ -7,8 +7,12 @@ bootstrap of seeds, independently for each point, and of blocks of windows, toge
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +26,14 @@ DRAWS = 1_000
 MANY_SERIES = 20  # from here on whole series are drawn
 EXPONENTS = np.geomspace(0.05, 2.0, 120)
 SURE = 0.95  # share of draws from which on a curve is said to overtake; below 1 - SURE, not to
+
+
+Standing = Literal["ahead", "behind", "not told apart"]
+BESIDE: dict[Standing, str] = {
+    "ahead": "ahead of",
+    "behind": "behind",
+    "not told apart": "not told apart from",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +55,8 @@ class Curve:
         gain: share of the error that twice the rows would remove, with its 95 % ``interval``.
         overtakes: share of resamples in which it is better than the first curve with twice the rows, by more
             than the rope; None for the first.
+        ahead, behind: share of resamples in which it is better, or worse, than the first at each of its
+            shares, by more than the rope; NaN where the first has no point; empty for the first.
     """
 
     label: str
@@ -52,6 +66,15 @@ class Curve:
     gain: float
     interval: tuple[float, float]
     overtakes: float | None
+    ahead: tuple[float, ...] = ()
+    behind: tuple[float, ...] = ()
+
+    def standing(self, place: int) -> Standing | None:
+        """How it stands beside the first at one of its shares; None where that is not known."""
+        ahead, behind = self.ahead[place], self.behind[place]
+        if math.isnan(ahead):
+            return None
+        return "ahead" if ahead >= SURE else "behind" if behind >= SURE else "not told apart"
 
 
 def learning_curves(
@@ -82,6 +105,7 @@ def learning_curves(
     windows = _window_weights(layout, generator)  # (draws, windows)
     curves: list[Curve] = []
     reference = np.zeros(0)
+    known_errors: dict[float, Array] = {}  # of the first curve in all resamples, by share
     for label, known in points.items():
         if len(known) < LEAST_POINTS:
             continue
@@ -93,7 +117,11 @@ def learning_curves(
         laws = fit_law(shares, drawn_errors)  # (draws, 3)
         ahead = law_at(laws, TWICE)
         if not curves:
-            reference = ahead
+            reference, known_errors = ahead, dict(zip(shares.tolist(), drawn_errors.T, strict=True))
+        beside = [
+            _beside(theirs, known_errors.get(share), rope)
+            for share, theirs in zip(shares.tolist(), drawn_errors.T, strict=True)
+        ]
         gains = _gain(laws)
         curves.append(
             Curve(
@@ -104,9 +132,18 @@ def learning_curves(
                 gain=float(_gain(law)[0]),
                 interval=(float(np.quantile(gains, 0.025)), float(np.quantile(gains, 0.975))),
                 overtakes=float((ahead < (1 - rope) * reference).mean()) if curves else None,
+                ahead=tuple(better for better, _ in beside) if curves else (),
+                behind=tuple(worse for _, worse in beside) if curves else (),
             )
         )
     return curves
+
+
+def _beside(errors: Array, others: Array | None, rope: float) -> tuple[float, float]:
+    """Shares of resamples in which an error is lower than another, and higher, by more than the rope."""
+    if others is None:
+        return math.nan, math.nan
+    return float((errors < (1 - rope) * others).mean()), float((errors > (1 + rope) * others).mean())
 
 
 def fit_law(shares: Array, errors: Array) -> Array:
@@ -203,7 +240,38 @@ def sentence(curves: Sequence[Curve], *, rope: float) -> str:
         verb = "might overtake" if 1 - SURE < other.overtakes < SURE else "would not overtake"
         words += f"; {other.label} {'would overtake' if other.overtakes >= SURE else verb} {chosen.label}"
         words += f" ({_percent(other.overtakes)} of resamples)"
-    return words[0].upper() + words[1:] + "."
+    words = words[0].upper() + words[1:] + "."
+    for other in others:
+        words += f" {_where(other, chosen)}"
+    return words
+
+
+def _where(other: Curve, chosen: Curve) -> str:
+    """At which of the sizes measured a curve stands ahead of the chosen one, and where behind.
+
+    >>> from dataclasses import replace
+    >>> flat, steep = (Curve(name, (0.5, 1.0), (0.8, 0.9), (0, 1, 0), 0, (0, 0), None) for name in "ab")
+    >>> _where(replace(steep, ahead=(0.0, 0.97), behind=(0.99, 0.0)), flat)
+    'b is behind a with 1/2 of the rows, ahead of it with all of the rows.'
+    """
+    sizes: dict[Standing, list[str]] = {}
+    for place, share in enumerate(other.shares):
+        if (standing := other.standing(place)) is not None:
+            sizes.setdefault(standing, []).append(_share(share))
+    names = itertools.chain([chosen.label], itertools.repeat("it"))
+    clauses = [
+        f"{BESIDE[standing]} {name} with {_listed(found)} of the rows"
+        for (standing, found), name in zip(sizes.items(), names, strict=False)
+    ]
+    return f"{other.label} is {', '.join(clauses)}."
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+
+
+def _share(share: float) -> str:
+    return "all" if share == 1 else str(Fraction(share).limit_denominator(64))
 
 
 def _percent(share: float) -> str:

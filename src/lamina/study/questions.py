@@ -36,6 +36,7 @@ class Known:
         depths: rungs of the questions of depth.
         cost: measured time, for the questions of equal time.
         bert: source of the BERT that is asked about; "" for none.
+        beaten: what was chosen before a BERT won; None where none has.
     """
 
     winner: Design
@@ -43,6 +44,7 @@ class Known:
     depths: tuple[int, ...]
     cost: Cost
     bert: str = ""
+    beaten: Design | None = None
 
 
 def arms(question: Ladder, known: Known) -> Arms:
@@ -124,11 +126,16 @@ def _clipping(known: Known) -> Arms:
 
 
 def _data(known: Known) -> Arms:
-    """The winner, one layer more, and the Transformer or BERT, each on growing shares of the rows."""
+    """The winner, one layer more, and the Transformer or BERT, each on growing shares of the rows.
+
+    Where a BERT has won, it and what it has beaten.
+    """
     winner = known.winner
-    deeper = winner if winner.bert else replace(winner, layers=winner.layers + 1)
-    other = Design(transformer=True, bert=known.bert) if known.bert else _like(winner)
-    kinds = [winner, deeper, other]
+    if known.beaten is not None:
+        kinds = [winner, known.beaten]
+    else:
+        other = Design(transformer=True, bert=known.bert) if known.bert else _like(winner)
+        kinds = [winner, replace(winner, layers=winner.layers + 1), other]
     shares = [replace(kind, rows=share) for kind in dict.fromkeys(kinds) for share in SHARES_OF_ROWS]
     return {design.label: design for design in shares}
 

@@ -276,6 +276,8 @@ def estimated(
                 gain=curve.gain,
                 interval=curve.interval,
                 overtakes=curve.overtakes,
+                ahead=curve.ahead,
+                behind=curve.behind,
             )
             for curve in estimate.curves
         ),

@@ -12,11 +12,11 @@ from typing import Literal
 from lamina.nn.stack import StackConfig
 from lamina.nn.transformer import TransformerConfig, parameter_count
 from lamina.tasks.base import BodyConfig
+from lamina.tasks.bert import SMALL_BERT
 
 Direction = Literal["forward", "both", "both-forward"]
 BOTH: Literal["both"] = "both"
 HIDDEN = 64
-SMALL_BERT = "small"  # the source of a BERT that is trained from nothing; any other is a folder
 CAREFUL = 1 / 3  # of the learning rates, for a design that failed to train
 MOST_STEPS_SHARE = 4.0  # a design that is cheaper trains for at most so many times the study's steps
 

@@ -23,11 +23,11 @@ from lamina.study.classify_bench import ClassifyBench
 from lamina.study.cost import PredictCost, predict_cost
 from lamina.study.one_run import train_once
 from lamina.study.rows import draw_sequences, stratified
-from lamina.study.space import SMALL_BERT, Design
+from lamina.study.space import Design
 from lamina.study.text_baselines import TEXT_BASELINES, run_text_baseline
 from lamina.study.text_checks import check_texts
 from lamina.study.verdict import Data, Figures
-from lamina.tasks.bert import EXTRA, check_checkpoint
+from lamina.tasks.bert import EXTRA, SMALL_BERT, check_checkpoint
 from lamina.tasks.classify import case_scores
 from lamina.tasks.text import TextConfig
 from lamina.training.optim import TrainingConfig

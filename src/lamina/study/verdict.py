@@ -143,7 +143,9 @@ class LearningCurve(_Entry):
     """The metric of one design with shares of the training rows, and the law c + a s^-b of its error.
 
     `gain` is the share of the error that twice the rows would remove, with its 95 % `interval`; `overtakes`
-    the share of resamples in which it is then better than the chosen design, None for that one.
+    the share of resamples in which it is then better than the chosen design, None for that one. `ahead` and
+    `behind` are the shares in which it is better and worse than that design at each of `shares`; None where
+    that has no score, and empty for it.
     """
 
     label: str
@@ -153,10 +155,14 @@ class LearningCurve(_Entry):
     gain: Number
     interval: Interval
     overtakes: Number = None
+    ahead: Numbers = ()
+    behind: Numbers = ()
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
         _require_equal_lengths(shares=self.shares, scores=self.scores)
+        if self.ahead or self.behind:
+            _require_equal_lengths(shares=self.shares, ahead=self.ahead, behind=self.behind)
         return self
 
 

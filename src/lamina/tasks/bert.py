@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 EXTRA = "bert"
+SMALL_BERT = "small"  # names a BERT that is trained from nothing, where others are named by their folder
 FOLDER_FILES = (("config.json",), ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"))
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 
@@ -159,7 +160,7 @@ def read_encoder(folder: str | os.PathLike[str]) -> PreTrainedModel:
     transformers = require("transformers", extra=EXTRA)
     from safetensors import SafetensorError
 
-    with _Quiet(transformers):
+    with Quiet(transformers):
         try:
             model: PreTrainedModel = transformers.AutoModel.from_pretrained(
                 os.fspath(folder), local_files_only=True, dtype=torch.float32
@@ -192,7 +193,7 @@ def config_from_dict(saved: dict[str, Any], where: str) -> PreTrainedConfig:
     return config
 
 
-class _Quiet:
+class Quiet:
     """Keeps transformers from drawing progress bars and telling of heads that are left out."""
 
     def __init__(self, transformers: Any) -> None:

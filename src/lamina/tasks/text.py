@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,9 @@ from lamina.data.batches import length_buckets
 from lamina.data.labelled_texts import LabelledTexts
 from lamina.nn.embedding import TokenEmbedding
 from lamina.nn.regularize import VariationalDropout
+from lamina.nn.stack import Stack
 from lamina.tasks.base import BodyConfig, Pooling, Reader
+from lamina.tasks.classify import Inputs, Labelled
 from lamina.tasks.counts import CountClassifier
 
 Array = NDArray[np.float64]
@@ -148,25 +150,55 @@ class TextNetwork(nn.Module):
         logits: Tensor = self.trust * batch.prior + self.head(read)
         return logits
 
+    def from_the_top(self) -> list[tuple[nn.Parameter, ...]]:
+        """All parameters: what scores the classes, the layers of the stack from the last, the embedding."""
+        body = self.reader.body
+        assert isinstance(body, Stack)
+        layers = [
+            [*layer.parameters(), *norm.parameters(), *joint.parameters()]
+            for layer, norm, joint in zip(body.layers, body.norms, body.joints, strict=True)
+        ]
+        below = {id(p) for layer in layers for p in layer} | {id(self.embed.weight)}
+        top = [p for p in self.parameters() if id(p) not in below]
+        return [tuple(layer) for layer in (top, *reversed(layers), [self.embed.weight])]
+
 
 class TextBatches:
     """Training texts in buckets of like length, in an order of the seed and the epoch's number alone.
 
     A batch has about as many tokens, padding included, as ``batch_size`` texts of average length: short texts
     go many together, long ones few.
+
+    Args:
+        data: the texts, as ``inputs`` takes them.
+        inputs: makes the batches.
+        batch_size: texts of average length in a batch.
+        seed: of the order.
+        chosen: positions of the texts to give; None for all.
     """
 
-    def __init__(self, data: PreparedTexts, inputs: TextInputs, *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        data: Labelled,
+        inputs: Inputs,
+        *,
+        batch_size: int,
+        seed: int,
+        chosen: NDArray[np.int64] | None = None,
+    ) -> None:
         self._data, self._inputs, self._seed = data, inputs, seed
-        self._budget = math.ceil(batch_size * float(data.lengths.mean()))
+        self._chosen = np.arange(len(data.lengths)) if chosen is None else chosen
+        self._lengths = data.lengths[self._chosen]
+        self._budget = math.ceil(batch_size * float(self._lengths.mean()))
 
     def __len__(self) -> int:
         return len(self._buckets(0))
 
     def _buckets(self, number: int) -> list[NDArray[np.int64]]:
         generator = np.random.default_rng((self._seed, number))
-        return length_buckets(self._data.lengths, token_budget=self._budget, generator=generator)
+        buckets = length_buckets(self._lengths, token_budget=self._budget, generator=generator)
+        return [self._chosen[bucket] for bucket in buckets]
 
-    def epoch(self, number: int, *, start: int = 0) -> Iterator[TextBatch]:
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[Any]:
         for chosen in self._buckets(number)[start:]:
             yield self._inputs.collate(self._data, chosen)

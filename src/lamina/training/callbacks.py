@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class Callback:
     """An observer; override what is needed. It may raise to stop a run, and must not change it."""
 
+    def on_reading(self, texts: int) -> None:
+        """Called while a teacher reads texts before a run, with how many it has read."""
+
     def on_step(self, run: Run) -> None:
         """Called after each optimiser step."""
 

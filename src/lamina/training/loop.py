@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,10 @@ from torch import Tensor, nn
 from lamina.errors import SavedModelError
 from lamina.training.callbacks import Averager, BestWeights, Callback, GradientNorms
 from lamina.training.history import History
-from lamina.training.optim import TrainingConfig, build_optimizer, build_schedule
+from lamina.training.optim import Frozen, ParameterGroup, TrainingConfig, build_optimizer, build_schedule
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class Batches(Protocol):
@@ -67,6 +70,8 @@ class OfTokens(Protocol):
 class Run:
     """The state of a run, which callbacks see and a checkpoint keeps."""
 
+    config: TrainingConfig = field(default_factory=TrainingConfig)
+    stage: str = "training"  # what it is called where several follow one another
     step: int = 0
     losses: list[float] = field(default_factory=list)
     clipped: int = 0
@@ -81,19 +86,20 @@ class Run:
         """Wall time so far, of earlier sittings too."""
         return self.seconds_before + time.monotonic() - self.started
 
-    def out_of_time(self, config: TrainingConfig) -> bool:
+    @property
+    def out_of_time(self) -> bool:
         """Whether the time limit has passed."""
-        return config.max_seconds is not None and self.seconds > config.max_seconds
+        return self.config.max_seconds is not None and self.seconds > self.config.max_seconds
 
-    def ended(self, config: TrainingConfig) -> bool:
+    def ended(self) -> bool:
         """Whether nothing is left to do; the history then says why."""
-        if self.history.outcome == "collapsed" or self.step >= config.max_steps:
+        if self.history.outcome == "collapsed" or self.step >= self.config.max_steps:
             return True
         if not self.history.steps or self.history.steps[-1] != self.step:
             return False  # a run ends at a validation only
-        if self.out_of_time(config):
+        if self.out_of_time:
             self.history.outcome = "time"
-        elif self.stale >= config.patience:
+        elif self.stale >= self.config.patience:
             self.history.outcome = "stopped"
         return self.history.outcome != "complete"
 
@@ -115,9 +121,11 @@ def fit(
     config: TrainingConfig,
     *,
     seed: int = 0,
+    groups: Sequence[ParameterGroup] = (),
     callbacks: Sequence[Callback] = (),
     checkpoint: Path | None = None,
     carried: Carried | None = None,
+    stage: str = "training",
 ) -> History:
     """Train ``network`` in place, leave it with its best weights, and return what happened.
 
@@ -131,10 +139,12 @@ def fit(
         batches: the training examples.
         config: the settings.
         seed: seeds dropout and every other random draw of the run.
+        groups: parameters with rates of their own, some of which may wait for their turn; none for one rate.
         callbacks: observers, called in order.
         checkpoint: a file written at each validation; when it exists, the run goes on from it and gives the
             same numbers as an uninterrupted one.
         carried: what the objective's loss hands on from batch to batch, so that a checkpoint holds it.
+        stage: what the run is called where several follow one another.
 
     Raises:
         SavedModelError: the checkpoint is damaged, or of another network.
@@ -143,13 +153,14 @@ def fit(
 
     fabric = Fabric(accelerator=config.device, devices=1, precision=config.precision)
     torch.manual_seed(seed)
-    optimizer = build_optimizer(network, config)
+    optimizer = build_optimizer(network, config, groups)
     schedule = build_schedule(optimizer, config)
     model, fast = fabric.setup(network, optimizer)
     best = BestWeights(objective.higher_is_better)
     norms = GradientNorms(network)
     average = Averager(network, config.average)
-    run = Run()
+    run = Run(config, stage)
+    frozen = Frozen(groups, config.max_steps)  # after all that lists what learns
     parts: dict[str, Any] = {
         "model": network,
         "optimizer": optimizer,
@@ -160,12 +171,13 @@ def fit(
     if carried is not None:
         parts["carried"] = carried
     if checkpoint is not None and checkpoint.exists():
-        run = _resume(checkpoint, parts)
+        _resume(checkpoint, parts, run)
     validate_every = max(1, config.max_steps // config.validations)
 
     model.train()
     batch_of = _endless(batches, run.step)
-    while not run.ended(config):
+    while not run.ended():
+        frozen.thaw(run.step)
         batch = next(batch_of)
         run.tokens += batch.tokens if isinstance(batch, OfTokens) else 0
         loss = objective.loss(model, fabric.to_device(batch))
@@ -175,9 +187,7 @@ def fit(
             break
         fabric.backward(loss)
         norms.record(run.step)
-        if config.clip_norm is not None:
-            norm = fabric.clip_gradients(model, fast, max_norm=config.clip_norm, error_if_nonfinite=False)
-            run.clipped += int(norm is not None and bool(norm > config.clip_norm))
+        run.clipped += _clip(fabric, model, fast, config.clip_norm)
         fast.step()
         fast.zero_grad()
         schedule.step()
@@ -187,18 +197,27 @@ def fit(
         for callback in callbacks:
             callback.on_step(run)
 
-        if run.step % validate_every == 0 or run.step >= config.max_steps or run.out_of_time(config):
+        if run.step % validate_every == 0 or run.step >= config.max_steps or run.out_of_time:
             with average.applied():
                 _validate(run, model, objective, norms, best)
             if checkpoint is not None:
                 _save(checkpoint, run, parts)
             for callback in callbacks:
                 callback.on_validation(run)
+    frozen.end()
     best.restore(network)
     network.eval()
     if run.history.outcome != "collapsed" and (evidence := objective.constant_output(network)):
         run.collapse(evidence)
     return run.finish()
+
+
+def _clip(fabric: Fabric, model: Any, optimizer: Any, limit: float | None) -> bool:
+    """Shorten the gradient to ``limit``, if there is one; whether that was needed."""
+    if limit is None:
+        return False
+    norm = fabric.clip_gradients(model, optimizer, max_norm=limit, error_if_nonfinite=False)
+    return norm is not None and bool(norm > limit)
 
 
 def _endless(batches: Batches, step: int) -> Iterator[Any]:
@@ -247,7 +266,7 @@ def _save(path: Path, run: Run, parts: dict[str, Any]) -> None:
     unfinished.replace(path)  # a kill leaves the old checkpoint or the new one, never half of one
 
 
-def _resume(path: Path, parts: dict[str, Any]) -> Run:
+def _resume(path: Path, parts: dict[str, Any], run: Run) -> None:
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
         for name, part in parts.items():
@@ -260,10 +279,5 @@ def _resume(path: Path, parts: dict[str, Any]) -> Run:
     saved = state["run"]
     torch.set_rng_state(saved["random"])
     torch.cuda.set_rng_state_all(saved["random_cuda"])
-    return Run(
-        step=saved["step"],
-        clipped=saved["clipped"],
-        stale=saved["stale"],
-        seconds_before=saved["seconds"],
-        history=History(**saved["history"]),
-    )
+    run.step, run.clipped, run.stale = saved["step"], saved["clipped"], saved["stale"]
+    run.seconds_before, run.history = saved["seconds"], History(**saved["history"])

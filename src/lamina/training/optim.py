@@ -1,9 +1,11 @@
-"""How a network is trained: the settings, the optimiser, the learning-rate schedule."""
+"""How a network is trained: the settings, the optimiser, the learning-rate schedule, and what waits."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -68,14 +70,73 @@ def rate_factor(schedule: Schedule, progress: float) -> float:
     return 1.0 if progress <= 0.7 else (1 - progress) / 0.3
 
 
-def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW that decays matrices and leaves vectors alone."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+@dataclass(frozen=True, eq=False)
+class ParameterGroup:
+    """Parameters that have a rate of their own, and may wait for their turn.
+
+    Attributes:
+        parameters: of the network.
+        rate: their learning rate, as a share of the configured one.
+        begin: share of the run that is over when they begin to learn; they are frozen until then.
+    """
+
+    parameters: tuple[nn.Parameter, ...]
+    rate: float = 1.0
+    begin: float = 0.0
+
+
+class Frozen:
+    """Takes the parameters of each group out of the gradient until their turn.
+
+    No gradient is computed for what is frozen, nor for what lies below all that is not, so that a run is
+    faster while it lasts. Parameters that were frozen before are left so.
+    """
+
+    def __init__(self, groups: Sequence[ParameterGroup], max_steps: int) -> None:
+        self._waiting = [
+            (group.begin * max_steps, [p for p in group.parameters if p.requires_grad])
+            for group in groups
+            if group.begin > 0
+        ]
+        for _, parameters in self._waiting:
+            _require_gradients(parameters, False)
+
+    def thaw(self, step: int) -> None:
+        """Let those learn whose turn has come, before step ``step`` (from 0) is taken."""
+        due = [parameters for begin, parameters in self._waiting if begin <= step]
+        for parameters in due:
+            _require_gradients(parameters, True)
+        if due:
+            self._waiting = [(begin, parameters) for begin, parameters in self._waiting if begin > step]
+
+    def end(self) -> None:
+        """Let all learn."""
+        self.thaw(sys.maxsize)
+
+
+def _require_gradients(parameters: Sequence[nn.Parameter], required: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(required)
+
+
+def build_optimizer(
+    network: nn.Module, config: TrainingConfig, groups: Sequence[ParameterGroup] = ()
+) -> torch.optim.AdamW:
+    """AdamW that decays matrices and leaves vectors alone.
+
+    Args:
+        groups: parameters with rates of their own, every one in one of them; none for a single rate.
+    """
+    chosen = groups or [ParameterGroup(tuple(network.parameters()))]
+    assert {id(p) for group in chosen for p in group.parameters} == {id(p) for p in network.parameters()}
+    made = []
+    for group in chosen:
+        learning = [p for p in group.parameters if p.requires_grad]
+        rate = group.rate * config.learning_rate
+        matrices, vectors = [p for p in learning if p.ndim >= 2], [p for p in learning if p.ndim < 2]
+        made.append({"params": matrices, "weight_decay": config.weight_decay, "lr": rate})
+        made.append({"params": vectors, "weight_decay": 0.0, "lr": rate})
+    return torch.optim.AdamW(made, lr=config.learning_rate, fused=True)
 
 
 def build_schedule(
