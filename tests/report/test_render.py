@@ -102,7 +102,7 @@ def test_the_report_of_a_study_of_texts_that_ran_draws(
     assert {name: count for name, count in drawn.items() if count < at_least[name]} == {}
     assert page.locator(".kind").inner_text() == "Lamina study · labelled texts"
     assert "training words, 400 texts" in page.locator("body").inner_text()
-    assert "At which cost: " in page.locator("#question-bert").inner_text()
+    assert "By data size, in training texts: with " in page.locator("#question-bert").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     words = page.locator("body").inner_text()
     assert " rows" not in words.replace("all rows", "")
