@@ -233,11 +233,17 @@ def wikitext_model(options: Options) -> LanguageModel:
     """The model of words; classes of rare ones make most of its speed."""
     return LanguageModel(
         unit="spaced",
-        stack=StackConfig(cell="lstm", hidden_sizes=(256, 256), dropout=0.3),
-        form=LanguageConfig(embedding_size=256, cutoffs=(1000, 4000, 12000)),
-        window_steps=48,
+        stack=StackConfig(cell="lstm", hidden_sizes=(400, 400), dropout=0.4),
+        form=LanguageConfig(embedding_size=256, input_dropout=0.2, cutoffs=(1000, 4000, 12000)),
+        window_steps=64,
         training=options.settings(
-            max_steps=8000, batch_size=32, learning_rate=3e-3, validations=10, max_seconds=3400
+            max_steps=7000,
+            batch_size=32,
+            learning_rate=3e-3,
+            average=0.999,
+            validations=8,
+            max_seconds=3500,
+            precision="bf16-mixed",
         ),
         seed=options.seed,
     )
