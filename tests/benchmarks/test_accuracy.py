@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -17,18 +15,6 @@ from lamina.data.splits import split_in_time
 from lamina.errors import ConfigError, MissingPackageError
 
 DAYS = (pl.date(2024, 1, 1), pl.date(2024, 2, 29))
-PATH = Path(__file__).parents[2] / "benchmarks" / "accuracy.py"
-
-
-@pytest.fixture(scope="module")
-def accuracy() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_accuracy", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -1,28 +1,13 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
-import sys
 import zipfile
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
-
-PATH = Path(__file__).parents[2] / "benchmarks" / "language.py"
-
-
-@pytest.fixture(scope="module")
-def language() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_language", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_bar_is_reached_on_its_side_and_in_its_time(language: ModuleType) -> None:

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pytest
 
 from lamina.study.bench import Job, Settings
 from lamina.study.space import Design
-
-PATH = Path(__file__).parents[2] / "benchmarks" / "planted.py"
-
-
-@pytest.fixture(scope="module")
-def planted() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_planted", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_task_has_both_classes_in_like_shares(planted: ModuleType) -> None:

@@ -1,6 +1,6 @@
 // Kernels for AVX-512: 32 registers of 64 bytes hold a tile of 12 rows by 2 vectors.
 //
-// Built everywhere, but not yet run: the machines at hand have no AVX-512. Its templates are tested through
+// Built everywhere, run and tested where the processor has AVX-512; elsewhere its templates are tested through
 // the "wide" unit, which is the same source compiled for AVX2.
 #include "sequence.h"
 #include "units.h"

@@ -1,6 +1,7 @@
 // Kernels for bfloat16 with AVX512_BF16: one instruction adds 32 products of pairs to 16 float32 sums.
 //
-// Built everywhere, but not yet run. Everything but that one instruction is tested through the "wide" unit.
+// Built everywhere, run and tested where the processor has the instruction; elsewhere everything else is tested
+// through the "wide" unit.
 #include <immintrin.h>
 
 #include "sequence.h"

@@ -1,0 +1,34 @@
+"""Each benchmark as a module, in a fixture of its name."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+def _benchmark(name: str) -> Callable[[], ModuleType]:
+    @pytest.fixture(scope="session", name=name)
+    def module() -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        loaded = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = loaded  # dataclasses look their module up
+        spec.loader.exec_module(loaded)
+        return loaded
+
+    return module
+
+
+accuracy = _benchmark("accuracy")
+faults = _benchmark("faults")
+language = _benchmark("language")
+planted = _benchmark("planted")
+verdict = _benchmark("verdict")
