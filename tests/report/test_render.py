@@ -190,6 +190,15 @@ def test_axe_finds_no_fault(
     assert faults_of_axe(path, dark=dark) == []
 
 
+def test_one_method_alone_is_drawn_with_its_name(
+    open_report: Opener, baselines_record: StudyRecord, words_cut: Callable[[Page], list[str]]
+) -> None:
+    alone = baselines_record.model_copy(update={"baselines": baselines_record.baselines[:1]})
+    page = open_report(alone)  # which bears no warning of an empty layer
+    assert page.locator("#figure-cost svg text", has_text="naive").count() == 1
+    assert words_cut(page) == []
+
+
 @pytest.mark.parametrize(("fixture", "charts"), [("empty_record", 0), ("baselines_record", 1)])
 def test_an_interrupted_study_still_has_a_report(
     fixture: str,

@@ -118,20 +118,26 @@ def accuracy_against_cost(record: StudyRecord, *, first: str | None = None) -> D
             tooltip=[alt.Tooltip("limit:Q", title="limit")],
         )
     )
-    # Names to the right of early points and above late ones stay inside the frame.
-    named = drawn.encode(x=time, y=score, text="name:N")
-    early = named.transform_filter("datum.label === 'right'").mark_text(
-        align="left", dx=11, dy=-9, color="currentColor", fontSize=12
-    )
-    late = named.transform_filter("datum.label === 'above'").mark_text(
-        dy=-18, color="currentColor", fontSize=12
+    # Names to the right of early points and above late ones stay inside the frame. One layer for both, as a
+    # layer without a row would have no extent; every cost has a row with a name.
+    late = "datum.label === 'above'"
+    named = (
+        drawn.transform_filter("isValid(datum.label)")
+        .mark_text(
+            align=alt.expr(f"{late} ? 'center' : 'left'"),
+            dx=alt.expr(f"{late} ? 0 : 11"),
+            dy=alt.expr(f"{late} ? -18 : -9"),
+            color="currentColor",
+            fontSize=12,
+        )
+        .encode(x=time, y=score, text="name:N")
     )
     shown = next(iter(choices))
     said = ", ".join(
         f"{row['name']} {row['mean_text']} at {row['cost_text']}" for row in rows if row["cost"] == shown
     )
     return sized(
-        alt.layer(limit, interval, frontier, point, early, late).add_params(chosen),
+        alt.layer(limit, interval, frontier, point, named).add_params(chosen),
         height=340,
         says=f"{title}, against {choices[shown]}: {said}.",
     )
