@@ -427,6 +427,54 @@ def sst2(options: Options) -> Result:
     return classify(options, "sst2", 0.82, (parts[0], parts[1]), model)
 
 
+def sst2_pretrained(options: Options) -> Result:
+    """A network without counts of words, pre-trained on its own sentences and movie_reviews, or not."""
+    folder = options.folder / "sst"
+    train, test = (labelled_lines(folder / f"stsa.binary.{name}.gz") for name in ("train", "test"))
+    (reviews, _), (more, _) = movie_texts(options.folder)
+    scores: dict[str, float] = {}
+    for name, unlabelled in (("without", None), ("with", reviews + more)):
+        model = TextClassifier(
+            stack=StackConfig(hidden_sizes=(128,), directions=("both",), dropout=0.3),
+            form=TextConfig(embedding_dropout=0.2, pooling="mean", attention=True),
+            counts=False,
+            least_count=2,
+            metric="log_loss",
+            training=options.settings(
+                max_steps=600,
+                batch_size=50,
+                learning_rate=4e-3,
+                weight_decay=0.1,
+                average=0.99,
+                validations=10,
+                precision="bf16-mixed",
+            ),
+            pretraining=options.settings(
+                max_steps=4000,
+                batch_size=24,
+                learning_rate=3e-3,
+                average=0.99,
+                validations=4,
+                precision="bf16-mixed",
+            ),
+            seed=options.seed,
+        )
+        model.fit(*train, unlabelled=unlabelled, checkpoint=options.checkpoint(f"sst2-{name}"))
+        scores[name] = float(model.score(*test))
+    before = model.pretraining_history_
+    assert before is not None
+    return Result(
+        "sst2_pretrained",
+        "accuracy gained",
+        scores["with"] - scores["without"],
+        bar=1 / len(test[0]),
+        higher_is_better=True,
+        train_s=model.history_.seconds + before.seconds,
+        notes={f"accuracy {name}": score for name, score in scores.items()}
+        | {"pre-training, nats a token": before.best},
+    )
+
+
 def trec(options: Options) -> Result:
     """Six kinds of questions."""
     folder = options.folder / "trec"
@@ -609,6 +657,7 @@ PARTS: dict[str, Callable[[Options], Result]] = {
     "jsb": jsb,
     "nottingham": nottingham,
     "sst2": sst2,
+    "sst2_pretrained": sst2_pretrained,
     "trec": trec,
     "movie_reviews": movie_reviews,
     "ragged_speed": ragged_speed,

@@ -29,11 +29,16 @@ def test_labelled_lines_have_coarse_labels(language: ModuleType, tmp_path: Path)
     )
 
 
-def test_the_last_hundred_reviews_are_the_test(language: ModuleType, tmp_path: Path) -> None:
-    (tmp_path / "movie_reviews").mkdir()
-    with zipfile.ZipFile(tmp_path / "movie_reviews" / "movie_reviews.zip", "w") as archive:
+def write_reviews(folder: Path) -> None:
+    """Four, each of which tells its own name."""
+    (folder / "movie_reviews").mkdir()
+    with zipfile.ZipFile(folder / "movie_reviews" / "movie_reviews.zip", "w") as archive:
         for name in ("neg/cv000_1.txt", "pos/cv899_2.txt", "pos/cv900_3.txt", "neg/cv999_4.txt", "README"):
             archive.writestr(f"movie_reviews/{name}", name)
+
+
+def test_the_last_hundred_reviews_are_the_test(language: ModuleType, tmp_path: Path) -> None:
+    write_reviews(tmp_path)
     train, test = language.movie_texts(tmp_path)
     assert train == (["neg/cv000_1.txt", "pos/cv899_2.txt"], ["negative", "positive"])
     assert test == (["neg/cv999_4.txt", "pos/cv900_3.txt"], ["negative", "positive"])
@@ -68,6 +73,20 @@ def test_a_quick_run_writes_its_figures(
     assert result["notes"]["majority"] == 0.5
     assert language.main(["--data-folder", str(tmp_path), "--only", "trek"]) == 2
     assert "did you mean 'trec'" in capsys.readouterr().out
+
+
+def test_pre_training_is_set_beside_the_same_network_without(language: ModuleType, tmp_path: Path) -> None:
+    write_reviews(tmp_path)
+    (tmp_path / "sst").mkdir()
+    lines = "".join(f"1 a good film number {i}\n0 a bad film number {i}\n" for i in range(40))
+    for name in ("train", "test"):
+        (tmp_path / "sst" / f"stsa.binary.{name}.gz").write_bytes(gzip.compress(lines.encode()))
+    options = language.Options(tmp_path, seed=0, quick=True, checkpoints=None)
+    result = language.sst2_pretrained(options)
+    notes = result.notes
+    assert result.score == notes["accuracy with"] - notes["accuracy without"]
+    assert 0 < notes["pre-training, nats a token"] < 10
+    assert result.bar == 1 / 80
 
 
 def test_a_quick_translation_is_scored_on_the_test_part(
