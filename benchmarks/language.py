@@ -709,7 +709,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = []
         for name in names:
             console.print(f"{name} ...")
-            results.append(PARTS[name](options))
+            began = time.process_time()
+            result = PARTS[name](options)
+            result.notes["processor s, all in all"] = time.process_time() - began
+            results.append(result)
     except LaminaError as error:
         console.print(f"error: {error}")
         return 2

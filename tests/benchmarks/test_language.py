@@ -69,7 +69,7 @@ def test_a_quick_run_writes_its_figures(
     (result,) = json.loads(out.read_text())["results"]
     assert result["part"] == "trec"
     assert result["score"] == 1.0
-    assert result["notes"].keys() == {"majority", "TF-IDF", "naive Bayes"}
+    assert result["notes"].keys() == {"majority", "TF-IDF", "naive Bayes", "processor s, all in all"}
     assert result["notes"]["majority"] == 0.5
     assert language.main(["--data-folder", str(tmp_path), "--only", "trek"]) == 2
     assert "did you mean 'trec'" in capsys.readouterr().out
