@@ -84,7 +84,7 @@ def test_pre_training_is_set_beside_the_same_network_without(language: ModuleTyp
     options = language.Options(tmp_path, seed=0, quick=True, checkpoints=None)
     result = language.sst2_pretrained(options)
     notes = result.notes
-    assert result.score == notes["accuracy with"] - notes["accuracy without"]
+    assert result.score == pytest.approx(notes["accuracy with"] - notes["accuracy without"])
     assert 0 < notes["pre-training, nats a token"] < 10
     assert result.bar == 1 / 80
 

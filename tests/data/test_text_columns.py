@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lamina.data.lazy_text import read_blocks
 from lamina.data.text_columns import read_columns
 from lamina.errors import DataError
 
@@ -42,6 +43,19 @@ def test_numbers_stay_text(tmp_path: Path) -> None:
     [
         ("a.csv", "", "'.*' cannot be read: it is empty"),
         ("a.tsv", 'text\nsay "no\nx\n', "quotation marks do not fit"),
+        ("a.csv", 'n,text\n1,"a, ""b"""\n2,c, d\n', "line 3 has 3 cells and the head 2; .* with a comma"),
+        ("a.csv", "n,text\n" + "1,a\n" * 200 + "2,c, d\n", "line 202 has 3 cells and the head 2"),
+        ("a.jsonl", '{"text": "a\u2028b"}\n\n{"text": \n', "line 3 is not JSON: "),
+        (
+            "a.jsonl",
+            '{"text": ["a", "b"]}\n',
+            "a cell of 'text' is one text, but .* has lists or objects there",
+        ),
+        (
+            "a.jsonl",
+            '{"text": {"a": "b"}}\n',
+            "a cell of 'text' is one text, but .* has lists or objects there",
+        ),
         ("a.jsonl", '{"text": "a"}\n{"text": \n', "line 2 is not JSON: "),
         (
             "a.csv",
@@ -53,6 +67,23 @@ def test_numbers_stay_text(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_told(tmp_path: Path, name: str, content: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_columns(written(tmp_path / name, content), NAMED)
+
+
+def test_every_line_of_json_counts(tmp_path: Path) -> None:
+    lines = '{"label": 1}\n' * 150 + '{"label": "z", "text": "late"}\n'
+    frame = read_columns(written(tmp_path / "A.JSONL", lines), NAMED)
+    assert frame["text"].to_list() == [None] * 150 + ["late"]
+    assert frame["label"].to_list() == ["1"] * 150 + ["z"]
+
+
+@pytest.mark.parametrize("cut", [0, 10])
+def test_a_file_that_is_not_packed_or_was_cut_is_told(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"text\nsoup\n")[:-cut] if cut else b"text\nsoup\n")
+    with pytest.raises(DataError, match=r"is a whole gzip file, but .* is not"):
+        read_columns(path, NAMED)
+    with pytest.raises(DataError, match=r"is a whole gzip file, but .* is not"):
+        list(read_blocks(path))
 
 
 def test_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from lamina.data.labelled_texts import encode_texts
 from lamina.data.unlabelled_texts import BLOCK_TEXTS, UnlabelledTexts
 from lamina.data.vocabulary import Vocabulary
 from lamina.errors import DataError
+from lamina.estimators.text_classifier import TextClassifier
 
 KNOWN = ["good soup", "", "poor"]
 MORE = ["soup of the day", "  ", "", "no soup"]
@@ -76,3 +77,19 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes("soup\ncaf\xe9\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"line 2 of '.*latin\.txt' has the byte 0xe9"):
         list(UnlabelledTexts.of(tmp_path / "latin.txt"))
+
+
+def test_a_vocabulary_is_counted_without_holding_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "long.txt"
+    file.write_text("this is a line of a file that is longer than a block\n" * 200_000, encoding="utf-8")
+    texts, labels = ["good line", "bad line"] * 4, np.tile([0, 1], 4)
+    classifier = TextClassifier(counts=False)
+    tracemalloc.start()
+    parts = classifier.prepare(
+        (texts, labels), (texts, labels), ("bad", "good"), unlabelled=UnlabelledTexts.of(file)
+    )
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert parts.every is not None
+    assert len(parts.every) == 200_008
+    assert peak < file.stat().st_size

@@ -37,5 +37,17 @@ def test_files_without_use_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no word of the training texts"):
         read_word_vectors(path, WORDS)
     path.write_text("cat 1 2\ndog 1\n")
-    with pytest.raises(DataError, match=r"line 2 of .* has 1 numbers and the first has 2"):
+    with pytest.raises(DataError, match=r"line 2 of .* has 1 numbers where 2 are due"):
         read_word_vectors(path, WORDS)
+    path.write_text("cat 1 2\ndog 1 two\n")
+    with pytest.raises(DataError, match=r"made of numbers, but line 2 of .* is not: .*two"):
+        read_word_vectors(path, WORDS)
+    path.write_bytes("cat 1 2\ncafé 1 2\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"line 2 of .* has the byte 0xe9"):
+        read_word_vectors(path, WORDS)
+
+
+def test_words_may_hold_spaces(tmp_path: Path) -> None:
+    path = tmp_path / "v.txt"
+    path.write_text("cat 1 2\n. . . 5 6\ndog 3 4\n")
+    assert read_word_vectors(path, WORDS).vectors.tolist() == [[1, 2], [3, 4]]

@@ -100,5 +100,5 @@ def test_what_is_missing_or_would_do_nothing_is_told() -> None:
         ConfigError, match=r"each line of a\.txt is a text, so that --text english would have no"
     ):
         TextSource("a.txt", text="english").check()
-    with pytest.raises(ConfigError, match=r"Leave it out, or give a \.csv"):
+    with pytest.raises(ConfigError, match=r"labels stand in a column: give a \.csv"):
         TextSource("a.txt", text="english", label="mood").check()

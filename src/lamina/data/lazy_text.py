@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lamina.data.text import Text, as_text, empty, missing, not_utf8
+from lamina.data.text import Text, as_text, empty, missing, not_utf8, whole_gzip
 
 if TYPE_CHECKING:
     from lamina.data.vocabulary import Vocabulary
@@ -102,13 +102,14 @@ def read_blocks(path: Path) -> Iterator[str]:
     """A UTF-8 file in blocks of about ``BLOCK_BYTES``, each up to the end of a line.
 
     Raises:
-        DataError: the file is not there, or is not UTF-8; with the line of the first bad byte.
+        DataError: the file is not there, is no whole gzip file, or is not UTF-8; with the line of the first
+            bad byte.
     """
     if not path.is_file():
         raise missing(path)
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     lines, rest = 0, ""
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+    with whole_gzip(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         while content := file.read(BLOCK_BYTES):
             lines, rest, block = _decoded(path, decoder, content, lines, rest)
             if block:

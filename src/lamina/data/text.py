@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lamina.errors import DataError
@@ -16,16 +18,30 @@ def read_text(path: Path) -> str:
     """The text of a UTF-8 file, or of one that is gzipped (``.gz``).
 
     Raises:
-        DataError: the file is not there, or is not UTF-8; with the line of the first bad byte.
+        DataError: the file is not there, is no whole gzip file, or is not UTF-8; with the line of the first
+            bad byte.
     """
     if not path.is_file():
         raise missing(path)
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    with whole_gzip(path):
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise not_utf8(path, line, content[error.start]) from error
+
+
+@contextmanager
+def whole_gzip(path: Path) -> Iterator[None]:
+    """Raise DataError where what is read is no gzip file, or was cut short."""
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(
+            f"what ends with .gz is a whole gzip file, but '{path}' is not: {error}. Fetch or pack it again, "
+            "or take .gz from its name if it is not packed."
+        ) from error
 
 
 def read_lines(path: Path) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamina.data.text import read_text
+from lamina.data.text import lines_of, read_text
 from lamina.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def is_table(path: Path | str) -> bool:
 
 
 def _kind(path: Path) -> str:
-    return Path(path.name.removesuffix(".gz")).suffix
+    return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def read_columns(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
@@ -38,14 +39,14 @@ def read_columns(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
         columns: what names each column, such as "text= (--text)", by the column, for errors.
 
     Raises:
-        DataError: the table cannot be read, or lacks a column.
+        DataError: the table cannot be read, lacks a column, or has lists or objects in one.
     """
     import polars as pl
 
     separator, text = TABLES[_kind(path)], read_text(path)
     try:
         frame = (
-            pl.read_ndjson(io.StringIO(text))
+            pl.read_ndjson(io.StringIO(text), infer_schema_length=None)  # a key may come late
             if separator is None
             else pl.read_csv(io.StringIO(text), separator=separator, infer_schema=False)
         )
@@ -57,6 +58,10 @@ def read_columns(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
                 f"'{path}' has the columns {', '.join(frame.columns)} and no '{column}'"
                 f"{did_you_mean(column, frame.columns)}; name it with {option}"
             )
+        if frame[column].dtype.is_nested():
+            raise DataError(
+                f"a cell of '{column}' is one text, but '{path}' has lists or objects there; write one a row"
+            )
     return frame
 
 
@@ -65,15 +70,31 @@ def _fault(text: str, separator: str | None) -> str:
     if not text.strip():
         return "it is empty"
     if separator is None:
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(lines_of(text), start=1):
             try:
-                json.loads(line)
+                json.loads(line or "{}")
             except ValueError as error:
                 return f"line {number} is not JSON: {error}"
         return ""
-    if '"' in text:
-        return (
-            "its quotation marks do not fit. A cell that holds one is quoted whole, with the marks inside "
-            "doubled; or write the texts as .jsonl"
-        )
+    return _long_row(text, separator) or (
+        "its quotation marks do not fit. A cell that holds one is quoted whole, with the marks inside "
+        "doubled; or write the texts as .jsonl"
+    )
+
+
+def _long_row(text: str, separator: str) -> str:
+    """The first row that has more cells than the head; "" where quotation marks leave that open."""
+    limit = csv.field_size_limit(len(text))
+    try:
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        head, begin = len(next(rows)), rows.line_num + 1
+        for cells in rows:
+            if len(cells) > head:
+                sign = {",": "comma", "\t": "tab"}[separator]
+                return f"line {begin} has {len(cells)} cells and the head {head}; quote a text with a {sign}"
+            begin = rows.line_num + 1
+    except csv.Error:
+        return ""
+    finally:
+        csv.field_size_limit(limit)
     return ""

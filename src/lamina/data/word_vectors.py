@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lamina.data.text import not_utf8, whole_gzip
 from lamina.data.vocabulary import Vocabulary
 from lamina.errors import DataError
 
@@ -42,31 +43,42 @@ class WordVectors:
 def read_word_vectors(path: str | os.PathLike[str], vocabulary: Vocabulary) -> WordVectors:
     """Vectors of a vocabulary's words; a line holds a word and its numbers, divided by spaces.
 
-    A first line of two numbers, as word2vec writes it, is passed over. The file is read line by line.
+    A first line may tell how many words there are and their size, as word2vec writes it. A word may hold
+    spaces, but for the first where nothing tells the size. The file is read line by line.
 
     Raises:
-        DataError: the file is not there, has no word of the vocabulary, or its vectors differ in size.
+        DataError: the file is not there, is no whole gzip file or not UTF-8, has no word of the vocabulary, a
+            vector is shorter than the first, or is not made of numbers.
     """
     file = Path(path)
     if not file.is_file():
         raise DataError(f"word vectors are read from a file, and there is no file '{file}'")
     found: dict[int, NDArray[np.float32]] = {}
     size = 0
-    opener = gzip.open if file.suffix == ".gz" else open
-    with opener(file, "rt", encoding="utf-8") as lines:
-        for row, line in enumerate(lines):
-            word, *numbers = line.rstrip().split(" ")
-            if row == 0 and len(numbers) == 1:
+    with whole_gzip(file), gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
+        for row, content in enumerate(lines, start=1):
+            try:
+                line = content.decode("utf-8").rstrip(" \r\n")
+            except UnicodeDecodeError as error:
+                raise not_utf8(file, row, content[error.start]) from error
+            word, *numbers = line.rsplit(" ", size) if size else line.split(" ")
+            if row == 1 and len(numbers) == 1 and numbers[0].isdecimal():
+                size = int(numbers[0])
                 continue
             size = size or len(numbers)
             if len(numbers) != size:
                 raise DataError(
-                    f"every word vector has one size, but line {row + 1} of '{file}' has {len(numbers)} "
-                    f"numbers and the first has {size}"
+                    f"every word vector has one size, but line {row} of '{file}' has {len(numbers)} numbers "
+                    f"where {size} are due"
                 )
             number = vocabulary.number(word)
             if number is not None:
-                found[number] = np.array(numbers, dtype=np.float32)
+                try:
+                    found[number] = np.array(numbers, dtype=np.float32)
+                except ValueError as error:
+                    raise DataError(
+                        f"a word vector is made of numbers, but line {row} of '{file}' is not: {error}"
+                    ) from error
     if not found:
         raise DataError(f"'{file}' has no word of the training texts; check its language and case")
     return WordVectors(np.array(list(found), dtype=np.int64), np.stack(list(found.values())))

@@ -167,7 +167,11 @@ class TextClassifier(TextEstimator):
         *,
         unlabelled: UnlabelledTexts | None = None,
     ) -> TextParts:
-        known = training[0] if unlabelled is None else itertools.chain(training[0], *unlabelled)
+        known = (
+            training[0]
+            if unlabelled is None
+            else itertools.chain(training[0], itertools.chain.from_iterable(unlabelled))
+        )
         vocabulary = Vocabulary.fit(
             known,
             unit=self.unit,

@@ -61,24 +61,30 @@ class TextSource:
             return "TextClassifier" if self.bert is None else "BertClassifier"
         if self.translation is not None:
             return "Translator"
-        if self.data.endswith((*CONLLU, *CONLL)):
+        if self._ends_with(*CONLLU, *CONLL):
             return "SequenceTagger"
-        if self.text is not None or self.data.endswith(PLAIN):
+        if self.text is not None or self._ends_with(*PLAIN):
             return "LanguageModel"
-        return "MusicModel" if self.data.endswith(MIDI) or Path(self.data).is_dir() else None
+        return "MusicModel" if self._ends_with(*MIDI) or Path(self.data).is_dir() else None
 
     def check(self) -> None:
         """Raise ConfigError where a column is not named, or is named of a file that has none."""
+        if not self._is_table and self.label is not None:
+            raise ConfigError(f"labels stand in a column: give a .csv, .tsv or .jsonl file, not {self.data}.")
         if not self._is_table and self.text is not None:
+            reason = f"each line of {self.data} is a text" if self._ends_with(*PLAIN) else "no table is given"
             raise ConfigError(
-                f"each line of {self.data} is a text, so that --text {self.text} would have no effect. "
-                "Leave it out, or give a .csv, .tsv or .jsonl file."
+                f"{reason}, so that --text {self.text} would have no effect. Leave it out, or give a .csv, "
+                ".tsv or .jsonl file."
             )
         beside = "--label" if self.label is not None else "--translation"
         if self._is_table and self.text is None and self.kind is not None:
             raise ConfigError(
                 f"{beside} names a column beside that of the texts; name both, --text and {beside}."
             )
+
+    def _ends_with(self, *suffixes: str) -> bool:
+        return self.data.lower().endswith(suffixes)
 
     @property
     def _is_table(self) -> bool:
@@ -163,7 +169,7 @@ class TextSource:
         return read_pairs(self.data, self.translation)
 
     def _tagged(self) -> TaggedSentences:
-        return read_conllu(self.data) if self.data.endswith(CONLLU) else read_conll(self.data)
+        return read_conllu(self.data) if self._ends_with(*CONLLU) else read_conll(self.data)
 
     def _plain(self) -> list[str] | Path:
         """Texts of a table, or a file that may be longer than memory."""
