@@ -42,13 +42,22 @@ def write_texts(folder: Path, part: str, target: Path) -> Path:
     return target
 
 
-def look(page: Path) -> tuple[dict[str, int], list[str]]:
+def find_chromium() -> str:
+    """Where it is.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    found = shutil.which("chromium")
+    if found is None:
+        raise ConfigError("the report is looked at in Chromium, which is not installed: apt install chromium")
+    return found
+
+
+def look(page: Path, chromium: str) -> tuple[dict[str, int], list[str]]:
     """Marks that each chart of a report drew, by element id, and what Chromium complained of."""
     from playwright.sync_api import sync_playwright
 
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise ConfigError("the report is looked at in Chromium, which is not installed: apt install chromium")
     faults: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
@@ -107,10 +116,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             if said.data_folder is None:
                 raise ConfigError(f"a data folder is needed; name it with --data-folder or {FOLDER_VARIABLE}")
+            chromium = find_chromium()  # before the quarter of an hour
             work = said.work or Path(scratch)
             work.mkdir(parents=True, exist_ok=True)
             made, seconds = run(Path(said.data_folder), work, said.budget, said.workers, said.seed)
-            charts, faults = look(work / "study" / "report.html")
+            charts, faults = look(work / "study" / "report.html", chromium)
         except LaminaError as error:
             console.print(f"error: {error}")
             return 2

@@ -21,7 +21,9 @@ def _benchmark(name: str) -> Callable[[], ModuleType]:
         assert spec.loader is not None
         loaded = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = loaded  # dataclasses look their module up
+        sys.path.insert(0, str(FOLDER))  # as for a script, since some take a function of another
         spec.loader.exec_module(loaded)
+        sys.path.remove(str(FOLDER))
         return loaded
 
     return module
@@ -31,4 +33,5 @@ accuracy = _benchmark("accuracy")
 faults = _benchmark("faults")
 language = _benchmark("language")
 planted = _benchmark("planted")
+text_study = _benchmark("text_study")
 verdict = _benchmark("verdict")
