@@ -26,4 +26,4 @@ def test_a_browser_is_looked_for_before_the_study(
     monkeypatch.setattr(text_study.shutil, "which", lambda _: None)
     monkeypatch.setattr(text_study, "run", None)
     assert text_study.main(["--data-folder", str(tmp_path)]) == 2
-    assert "apt install chromium" in capsys.readouterr().out
+    assert "apt install chromium" in " ".join(capsys.readouterr().out.split())
