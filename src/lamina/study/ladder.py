@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
@@ -32,7 +32,7 @@ from lamina.study.rounds import LEAST_SEEDS, Rounds
 from lamina.study.scores import Arm
 from lamina.study.sentences import Frame, failures, framed
 from lamina.study.sequential import MOST_SEEDS, Looks, error_level, plan_looks
-from lamina.study.space import repaired
+from lamina.study.space import Design, repaired
 from lamina.study.trials import Trials
 from lamina.study.workers import Workers
 
@@ -112,7 +112,7 @@ class Climb:
         stage = self._budget.begin("baselines")
         self._listener.stage("baselines", "", stage.seconds)
         findings = self.findings
-        findings.trivial = self._bench.trivial(stage.seconds, self._seed)
+        findings.trivial = self._trials.methods(lambda: self._bench.trivial(stage.seconds, self._seed))
         if findings.pace is None:
             findings.pace = choose_pace(
                 self._bench,
@@ -162,10 +162,8 @@ class Climb:
             f"{' '.join(designs)} · {pace.trials} {'trial' if pace.trials == 1 else 'trials'} and "
             f"{pace.seeds} seeds each, {pace.max_steps} steps"
         )
-        least = rounds.least_s(list(standings.values()))
-        if least > max(min(1.5 * stage.left_s, self._budget.left_s), 1.0):
-            spare = f"{stage.left_s:.0f} s of the budget are left for it"
-            self._leave_open(question, f"it needs about {least:.0f} s, and {spare}")
+        if short := stage.once("short of", lambda: self._short_of(list(standings.values()), stage, rounds)):
+            self._leave_open(question, short)
             return
         self._listener.stage(question, detail, stage.seconds)
         self._progress.begin(rounds.missing(standings.values()))
@@ -174,6 +172,13 @@ class Climb:
             self._estimate(question, standings)
         else:
             self._decide(question, standings, stage, rounds)
+
+    def _short_of(self, standings: Sequence[Standing], stage: Stage, rounds: Rounds) -> str:
+        """What time is missing for one trial and two seeds of each new arm; "" where none is."""
+        least = rounds.least_s(standings)
+        if least <= max(min(1.5 * stage.left_s, self._budget.left_s), 1.0):
+            return ""
+        return f"it needs about {least:.0f} s, and {stage.left_s:.0f} s of the budget are left for it"
 
     def _leave_open(self, question: Ladder, reason: str) -> None:
         self.findings.unanswered[question] = reason
@@ -188,7 +193,7 @@ class Climb:
             if design is None:
                 continue
             other = rounds.standing(design)
-            if rounds.least_s([other]) > stage.left_s:
+            if not stage.pays(f"repair of {standing.design.id}", rounds.least_s([other])):
                 continue
             self._progress.total += rounds.missing([other])
             rounds.first([other], stage)
@@ -213,7 +218,8 @@ class Climb:
         decision = self._decision(question, standings, looks, level)
         while decision is not None and (seeds := decision.next_seeds) is not None:
             contested = [standings[name] for name in decision.contested]
-            if rounds.up_to_s(contested, seeds) > stage.left_s:
+            arms = " ".join(standing.design.id for standing in contested)
+            if not stage.pays(f"{seeds} seeds of {arms}", rounds.up_to_s(contested, seeds)):
                 decision = self._decision(question, standings, looks, level, last=True)
                 break
             rounds.up_to(contested, seeds)
@@ -242,7 +248,8 @@ class Climb:
         first = min(len(standing.repeats) for standing in standings.values())
         pair_s = 2 * rounds.expected_s(list(standings.values())) / len(standings)
         more = int(stage.left_s / pair_s) if pair_s > 0 else MOST_SEEDS
-        return plan_looks(max(1, first), most=max(first, min(first + more, MOST_SEEDS)))
+        most = stage.once("most seeds", lambda: max(first, min(first + more, MOST_SEEDS)))
+        return plan_looks(max(1, first), most=most)
 
     def _level(self, question: Ladder) -> float:
         """Error that the question may spend, of what all comparisons of the study may err together."""
@@ -312,7 +319,9 @@ class Climb:
         stage = self._budget.begin("limits")
         self._listener.stage("limits", "smaller networks", stage.seconds)
         probe = partial(first_costs, self._bench, limits=limits, seed=self._seed)
-        tried = [within_time(design, limits, rounds) for design in smaller(findings.winner, limits, probe)]
+        winner = findings.winner
+        probed = stage.once("probed", lambda: [asdict(one) for one in smaller(winner, limits, probe)])
+        tried = [within_time(Design(**fields), limits, rounds) for fields in probed]
         standings = [rounds.standing(design) for design in tried]
         self._progress.begin(rounds.missing(standings))
         rounds.first(standings, stage)
@@ -334,7 +343,9 @@ class Climb:
         self._budget.keep(rounds.end_s(rounds.standing(winner), seeds=0))
         left_s, run_s = self._budget.left_s, rounds.run_s(rounds.standing(winner))
         paid_for = int(left_s / run_s) if run_s > 0 else rounds.pace.seeds
-        seeds = min(rounds.pace.seeds, max(LEAST_SEEDS, paid_for))
+        seeds = self._budget.settled.once(
+            "final: seeds", lambda: min(rounds.pace.seeds, max(LEAST_SEEDS, paid_for))
+        )
         self._progress.begin(seeds)
         self._listener.stage("final", f"{winner.label} on all training rows, {seeds} seeds", left_s)
         rounds.up_to([standing], seeds)

@@ -61,16 +61,19 @@ class Rounds:
 
         Where time ends a first trial before its steps are done, there is none for seeds either.
         """
+        arms = " ".join(s.design.id for s in standings)
         for number in range(self.pace.trials):
             waiting = [s for s in standings if len(s.search) <= number < self._trials_of(s)]
-            if number > 0 and self.expected_s(waiting) > stage.left_s:
+            paid = number == 0 or not waiting
+            if not paid and not stage.pays(f"trial {number} of {arms}", self.expected_s(waiting)):
                 break
             self._together([partial(self._search, s, number) for s in waiting])
             if number == 0 and any(s.cut for s in standings):
                 return
         for number in range(self.pace.seeds):
             waiting = [s for s in standings if number >= len(s.repeats)]
-            if number >= LEAST_SEEDS and self.expected_s(waiting) > stage.left_s:
+            paid = number < LEAST_SEEDS or not waiting
+            if not paid and not stage.pays(f"seed {number} of {arms}", self.expected_s(waiting)):
                 break
             self._together([partial(self._repeat, s) for s in waiting])
 
