@@ -48,6 +48,7 @@ class FakeBench:
         collapses: ids of designs that never train.
         collapsing_seeds: (design, seed) of single runs that do not.
         slow: by design id, how many times the seconds of the others its runs take.
+        slow_seeds: likewise by (design, seed), of single runs.
         scoring_s: seconds to read the validation or the test part.
         refit_s: seconds to train the best model anew.
         interrupt_at: number of the training at which Ctrl-C is pressed.
@@ -65,6 +66,7 @@ class FakeBench:
     interrupt_test: bool = False
     second_s: float = 1.0
     slow: dict[str, float] = field(default_factory=dict)
+    slow_seeds: dict[tuple[str, int], float] = field(default_factory=dict)
     scoring_s: float = 0.0
     refit_s: float = 0.0
     trained: list[tuple[str, int]] = field(default_factory=list)
@@ -91,7 +93,7 @@ class FakeBench:
         if not probe and len(self.trained) + 1 == self.interrupt_at:
             raise KeyboardInterrupt
         asked_s = self.second_s * design.layers * max_steps / self.most_steps
-        asked_s *= self.slow.get(design.id, 1.0)
+        asked_s *= self.slow.get(design.id, 1.0) * self.slow_seeds.get((design.id, seed), 1.0)
         cost_s = min(asked_s, job.max_seconds)
         self.clock.now_s += cost_s + self.scoring_s
         self.jobs += [] if probe else [job]

@@ -197,6 +197,31 @@ def test_an_arm_that_time_cuts_is_compared_with_nobody(
     assert clock.now_s <= 120.0
 
 
+@pytest.mark.parametrize(
+    ("question", "slow"),
+    [
+        ("depth", (REPAIRED, 1001)),
+        ("depth", ("lstm-2-forward", 1007)),
+        ("overfitting", ("lstm-2-forward", 1001)),
+        ("data", ("lstm-1-forward-250rows", 1001)),
+    ],
+)
+def test_runs_that_time_cuts_later_leave_the_question_open_too(
+    fake: Callable[..., Any], tmp_path: Path, question: Ladder, slow: tuple[str, int]
+) -> None:
+    """In a repaired design, at a later look, and where a curve is measured."""
+    bench = fake(
+        truth={"lstm-1-forward": 1.0, "lstm-2-forward": 0.97},
+        noise=0.05,
+        collapses=("lstm-3-forward",),
+        slow_seeds={slow: 1000.0},
+    )
+    findings = climb(bench, tmp_path, questions=(question,), budget_s=500.0).findings
+    assert question not in {**findings.decisions, **findings.estimates}
+    assert "before their steps were done" in findings.unanswered[question]
+    assert slow in bench.trained
+
+
 def test_a_small_budget_takes_the_plan_of_fewest_runs(fake: Callable[..., Any], tmp_path: Path) -> None:
     pace = climb(fake(second_s=20.0), tmp_path, budget_s=60.0).findings.pace
     assert pace is not None

@@ -184,6 +184,13 @@ class Climb:
         self.findings.unanswered[question] = reason
         self._listener.answer(question, f"Not answered: {reason}.")
 
+    def _left_open_by_cuts(self, question: Ladder, standings: dict[str, Standing]) -> bool:
+        """Whether time ended runs before their steps were done: such arms are no equals, and none is judged."""
+        cut = [standing.design.label for standing in standings.values() if standing.cut]
+        if cut:
+            self._leave_open(question, f"time ended runs of {' and '.join(cut)} before their steps were done")
+        return bool(cut)
+
     def _repaired(self, standings: dict[str, Standing], stage: Stage, rounds: Rounds) -> dict[str, Standing]:
         """The standings, with arms that failed too often replaced by what makes them train."""
         self._mark(standings)
@@ -209,11 +216,12 @@ class Climb:
     def _decide(self, question: Ladder, asked: dict[str, Standing], stage: Stage, rounds: Rounds) -> None:
         """Look, and add seeds up to the next look, until the question is settled or its time has ended."""
         findings = self.findings
-        if cut := [standing.design.label for standing in asked.values() if standing.cut]:
-            self._leave_open(question, f"time ended runs of {' and '.join(cut)} before their steps were done")
+        if self._left_open_by_cuts(question, asked):
             return
         standings = self._repaired(asked, stage, rounds)
         findings.compared[question] = {name: standing.design for name, standing in standings.items()}
+        if self._left_open_by_cuts(question, standings):
+            return
         looks, level = self._looks(standings, stage, rounds), self._level(question)
         decision = self._decision(question, standings, looks, level)
         while decision is not None and (seeds := decision.next_seeds) is not None:
@@ -223,6 +231,8 @@ class Climb:
                 decision = self._decision(question, standings, looks, level, last=True)
                 break
             rounds.up_to(contested, seeds)
+            if self._left_open_by_cuts(question, standings):
+                return
             self._mark(standings)
             decision = self._decision(question, standings, looks, level)
         findings.collapses[question] = counted(asked, standings)
@@ -299,6 +309,8 @@ class Climb:
         return Frame()
 
     def _estimate(self, question: Ladder, standings: dict[str, Standing]) -> None:
+        if self._left_open_by_cuts(question, standings):
+            return
         self._mark(standings)
         if question == "overfitting":
             found = of_overfitting({name: standing.trained for name, standing in standings.items()})
