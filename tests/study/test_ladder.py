@@ -261,6 +261,18 @@ def test_a_depth_that_fails_often_is_repaired_once_and_stands_so_in_the_comparis
     assert decision.sentence.count("failed to train") == 1
 
 
+def test_repairs_have_no_part_in_the_plan_of_looks(fake: Callable[..., Any], tmp_path: Path) -> None:
+    """The time that a repair takes, which hangs on what runs showed, changes no look that was planned."""
+    plans = []
+    for name, collapses in (("a", ()), ("b", ("lstm-3-forward",))):
+        bench = fake(truth=BETTER_WITH_TWO, noise=0.05, collapses=collapses)
+        findings = climb(bench, made(tmp_path, name), budget_s=150.0, pace=Pace(3, 3, 300)).findings
+        plans.append(findings.decisions["depth"].basis.looks)
+    assert REPAIRED in findings.standings
+    assert plans[0] == plans[1]
+    assert plans[0].seeds[-1] < MOST_SEEDS
+
+
 def test_seeds_that_fail_at_later_looks_are_counted_too(fake: Callable[..., Any], tmp_path: Path) -> None:
     """An arm with a failed seed is still looked at by the seeds tried, so that no look is repeated."""
     failing = (("lstm-2-forward", 1001), ("lstm-2-forward", 1007))

@@ -185,7 +185,7 @@ class Climb:
         self._listener.answer(question, f"Not answered: {reason}.")
 
     def _left_open_by_cuts(self, question: Ladder, standings: dict[str, Standing]) -> bool:
-        """Whether time ended runs before their steps were done: such arms are no equals, and none is judged."""
+        """Whether time ended runs before their steps were done: such arms are not the equals of others."""
         cut = [standing.design.label for standing in standings.values() if standing.cut]
         if cut:
             self._leave_open(question, f"time ended runs of {' and '.join(cut)} before their steps were done")
@@ -218,11 +218,11 @@ class Climb:
         findings = self.findings
         if self._left_open_by_cuts(question, asked):
             return
+        looks, level = self._looks(asked, stage, rounds), self._level(question)
         standings = self._repaired(asked, stage, rounds)
         findings.compared[question] = {name: standing.design for name, standing in standings.items()}
         if self._left_open_by_cuts(question, standings):
             return
-        looks, level = self._looks(standings, stage, rounds), self._level(question)
         decision = self._decision(question, standings, looks, level)
         while decision is not None and (seeds := decision.next_seeds) is not None:
             contested = [standings[name] for name in decision.contested]
@@ -254,7 +254,10 @@ class Climb:
         self._listener.answer(question, decision.sentence)
 
     def _looks(self, standings: dict[str, Standing], stage: Stage, rounds: Rounds) -> Looks:
-        """Looks up to as many seeds as the rest of the time gives to two arms; no score has a part in it."""
+        """Looks up to as many seeds as the rest of the time gives to two arms; no score has a part in it.
+
+        Nor have failures to train, since repairs come after: time that they take ends the looks sooner.
+        """
         first = min(len(standing.repeats) for standing in standings.values())
         pair_s = 2 * rounds.expected_s(list(standings.values())) / len(standings)
         more = int(stage.left_s / pair_s) if pair_s > 0 else MOST_SEEDS
