@@ -443,6 +443,21 @@ def test_more_data_is_a_curve_of_the_winner_and_its_rivals(fake: Callable[..., A
     assert part.repeats[0].settings == findings.standings["lstm-1-forward"].repeats[0].settings
 
 
+def test_few_rows_are_held_to_few_rows_and_failures_on_them_are_told(
+    fake: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The naive rule has 1.3: an eighth of the rows gains next to nothing on it, all rows gain half."""
+    truth = {f"{kind}-125rows": 1.29 for kind in ("lstm-1-forward", "lstm-2-forward", "transformer-2")}
+    truth |= dict.fromkeys(("lstm-1-forward", "lstm-2-forward", "transformer-2"), 0.65)
+    bench = fake(truth=truth, collapsing_seeds=(("lstm-1-forward-500rows", 1001),))
+    findings = climb(bench, tmp_path, questions=("data",), budget_s=5000.0).findings
+    assert len(findings.standings["lstm-1-forward-125rows"].trained) == 5
+    (told,) = findings.collapses["data"]
+    assert (told.arm, told.failed, told.seeds) == ("lstm ×1, 1/2 of the rows", 1, 5)
+    sentence = findings.estimates["data"].sentence
+    assert sentence.endswith(" lstm ×1, 1/2 of the rows failed to train in 1 of 5 seeds.")
+
+
 def made(folder: Path, name: str) -> Path:
     (folder / name).mkdir()
     return folder / name

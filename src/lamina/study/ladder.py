@@ -210,8 +210,11 @@ class Climb:
         return judged
 
     def _mark(self, standings: dict[str, Standing]) -> None:
+        """Mark runs that learned nothing; those on few rows are compared with others on as many."""
         sound = [method for method in self.findings.trivial if not method.failed]
-        mark(standings.values(), next(iter(sound), None), higher_is_better=self._higher)
+        for rows in {standing.design.rows for standing in standings.values()}:
+            alike = [standing for standing in standings.values() if standing.design.rows == rows]
+            mark(alike, next(iter(sound), None), higher_is_better=self._higher)
 
     def _decide(self, question: Ladder, asked: dict[str, Standing], stage: Stage, rounds: Rounds) -> None:
         """Look, and add seeds up to the next look, until the question is settled or its time has ended."""
@@ -324,6 +327,10 @@ class Climb:
         if found is None:
             self._leave_open(question, "too few runs trained")
             return
+        collapses = counted(standings, standings)
+        words = found.sentence + told(collapses, about_depth=question in ABOUT_DEPTH)
+        found = replace(found, sentence=words)
+        self.findings.collapses[question] = collapses
         self.findings.estimates[question] = found
         self._listener.answer(question, found.sentence)
 

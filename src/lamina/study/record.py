@@ -247,7 +247,13 @@ def limited(fit: Fit, known: set[str]) -> Verdict:
 
 
 def estimated(
-    question: str, estimate: Estimate, designs: dict[str, Design], known: set[str], book: ScoreBook
+    question: str,
+    estimate: Estimate,
+    designs: dict[str, Design],
+    known: set[str],
+    book: ScoreBook,
+    *,
+    collapses: Sequence[Failures] = (),
 ) -> Verdict:
     """The entry of a question that measures a curve and chooses nothing; the book takes its scores."""
     points = [(label, point) for label, found in estimate.points.items() for point in found]
@@ -267,6 +273,7 @@ def estimated(
         p=estimate.p,
         correction="none",
         arms=tuple(design.id for design in designs.values() if design.id in known),
+        collapses=tuple(Collapse(**asdict(one)) for one in collapses),
         curves=tuple(
             LearningCurve(
                 label=curve.label,

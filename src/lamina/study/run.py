@@ -357,14 +357,14 @@ def _questions(
     verdicts = []
     for question, designs in findings.compared.items():
         decision, estimate = findings.decisions.get(question), findings.estimates.get(question)
+        collapses = findings.collapses.get(question, ())
         if estimate is not None:
-            verdicts.append(estimated(question, estimate, designs, known, book))
+            verdicts.append(estimated(question, estimate, designs, known, book, collapses=collapses))
         elif decision is None:
             reason = findings.unanswered.get(question, "the study was interrupted")
             verdicts.append(unanswered(question, reason, designs, known))
         else:
             ids = {name: design.id for name, design in designs.items() if design.id in known}
-            collapses = findings.collapses.get(question, ())
             verdicts.append(verdict(bench, decision, ids, test, methods, book=book, collapses=collapses))
     trivial = climb.judge_trivial()
     if trivial is not None and findings.final is not None:
