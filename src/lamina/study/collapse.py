@@ -43,9 +43,9 @@ class Collapse:
 def mark(standings: Iterable[Standing], simplest: Trivial | None, *, higher_is_better: bool) -> None:
     """Mark runs that ended, but no better than without training, as collapsed.
 
-    That is: an error of more than ``MUCH_WORSE`` times that of the simplest method, or an accuracy of less than
-    that part of its; or, where the best run of all gains ``LEARNABLE`` on it, less than ``LEAST_PART`` of that
-    gain. The network that outputs a constant or NaN was found when it was trained.
+    That is: an error of more than ``MUCH_WORSE`` times that of the simplest method, or an accuracy of less
+    than that part of its; or, where the best run of all gains ``LEARNABLE`` on it, less than ``LEAST_PART``
+    of that gain. The network that outputs a constant or NaN was found when it was trained.
     """
     known = np.zeros(0) if simplest is None else simplest.validation
     if not np.isfinite(known).any():

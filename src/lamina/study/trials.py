@@ -67,7 +67,8 @@ class Trials:
             storage=self._storage,
             direction=self._direction,
             load_if_exists=True,
-            sampler=optuna.samplers.TPESampler(seed=zlib.crc32(f"{self._seed}.{number}".encode())),
+            # Too few trials to learn from, and equal draws leave no design luckier than another.
+            sampler=optuna.samplers.RandomSampler(seed=zlib.crc32(f"{self._seed}.{number}".encode())),
         )
         for unfinished in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
             study.tell(unfinished.number, state=optuna.trial.TrialState.FAIL)
