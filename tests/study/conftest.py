@@ -49,6 +49,8 @@ class FakeBench:
         collapsing_seeds: (design, seed) of single runs that do not.
         slow: by design id, how many times the seconds of the others its runs take.
         slow_seeds: likewise by (design, seed), of single runs.
+        predict_ms: by design id, milliseconds of an answer; 1.0 where it has no entry.
+        timed: ids of designs whose answers were timed.
         scoring_s: seconds to read the validation or the test part.
         refit_s: seconds to train the best model anew.
         interrupt_at: number of the training at which Ctrl-C is pressed.
@@ -74,6 +76,8 @@ class FakeBench:
     jobs: list[Job] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     tested: list[str] = field(default_factory=list)
+    predict_ms: dict[str, float] = field(default_factory=dict)
+    timed: list[str] = field(default_factory=list)
 
     task = "forecast"
     most_steps = 300
@@ -162,7 +166,9 @@ class FakeBench:
         return method.test_prediction
 
     def predict_cost(self, folder: Path) -> PredictCost:
-        return PredictCost(single_ms=1.0, many_ms=2.0, step_us=self.step_us.get(folder.parent.name))
+        self.timed.append(folder.name.partition(".seed-")[0])
+        single_ms = self.predict_ms.get(self.timed[-1], 1.0)
+        return PredictCost(single_ms, many_ms=2.0, step_us=self.step_us.get(folder.parent.name))
 
     def figures(self, folder: Path) -> Figures:
         self.events.append("figures")
@@ -175,7 +181,9 @@ class FakeBench:
 
     def again(self) -> FakeBench:
         """The same bench as a new process would make it."""
-        fresh: dict[str, Any] = {name: [] for name in ("trained", "settings", "jobs", "events", "tested")}
+        fresh: dict[str, Any] = {
+            name: [] for name in ("trained", "settings", "jobs", "events", "tested", "timed")
+        }
         return dataclasses.replace(self, interrupt_at=None, interrupt_test=False, **fresh)
 
 

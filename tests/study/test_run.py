@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lamina.errors import ConfigError, SavedModelError
+from lamina.study.replay import replay
 from lamina.study.run import Opening, Quiet, run_study
 from lamina.study.sequential import MOST_SEEDS
 from lamina.study.verdict import StudyRecord
@@ -70,6 +71,20 @@ def test_the_test_part_is_read_once_and_after_the_last_training(
     assert bench.events[-2:] == ["figures", "refit"]
     scored = sum(score.test is not None for entry in record.candidates for score in entry.scores)
     assert len(bench.tested) == scored + 1  # the runs, and the trivial method that works
+
+
+def test_what_predicts_more_slowly_is_said_to_and_timed_once(
+    fake: Callable[..., Any], tmp_path: Path
+) -> None:
+    bench = fake(truth={"transformer-2": 1.1}, predict_ms={"transformer-2": 1.9})
+    record = run(bench, tmp_path / "out", questions=("transformer",))
+    (entry,) = [verdict for verdict in record.questions if verdict.id == "transformer"]
+    assert entry.answer == "lstm ×1"
+    assert ", 1.9 × slower to predict" in entry.sentence
+    assert bench.timed == ["lstm-1-forward", "transformer-2", "lstm-1-forward-full"]
+    shown = next(one for one in record.candidates if one.id == "transformer-2")
+    assert shown.predict_ms == 1.9
+    assert replay(record, tmp_path / "out").differences == ()
 
 
 def test_a_failed_trivial_method_is_told_and_not_scored(fake: Callable[..., Any], tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from lamina.study.bench import Bench, Standing
 from lamina.study.budget import Budget, Stage
 from lamina.study.collapse import counted, fails_too_often, mark, told
 from lamina.study.constraints import Limits, choose, first_costs, smaller, within_time
+from lamina.study.cost import PredictCost
 from lamina.study.decide import Decision, decide
 from lamina.study.estimates import of_data, of_overfitting
 from lamina.study.findings import Findings, Listener, Progress
@@ -133,6 +134,7 @@ class Climb:
             self._progress.advance,
             self._opening_s,
             findings.standings,
+            findings.timed,
         )
         for question in self._questions:
             self._ask(question, rounds)
@@ -285,7 +287,10 @@ class Climb:
     ) -> Decision | None:
         assert question != "overfitting"
         assert question != "data"
-        candidates = [self.arm(name, standing) for name, standing in standings.items()]
+        candidates = [
+            replace(self.arm(name, standing), predict_ms=self._predict_ms(standing))
+            for name, standing in standings.items()
+        ]
         try:
             decision = decide(
                 question,
@@ -301,6 +306,19 @@ class Climb:
             return None  # fewer than two arms trained; told as unanswered
         # What failed to train is told with its repair, which the statistics know nothing of.
         return replace(decision, sentence=decision.sentence.removesuffix(failures(question, candidates)))
+
+    def _predict_ms(self, standing: Standing) -> float:
+        """Milliseconds of one answer, measured once; NaN where no model was kept."""
+        timed, name = self.findings.timed, standing.design.id
+        kept = [run.folder for run in standing.trained if run.folder is not None]
+        if not kept:
+            return math.nan
+        if name not in timed:
+            measured = self._budget.settled.once(
+                f"{name}: costs of an answer", lambda: asdict(self._bench.predict_cost(kept[0]))
+            )
+            timed[name] = PredictCost(**measured)
+        return timed[name].single_ms
 
     def _frame(self, question: Ladder, rounds: Rounds) -> Frame:
         """What the question's sentence says of its setting."""

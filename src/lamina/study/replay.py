@@ -140,6 +140,7 @@ def _of_decision(entry: Verdict, evidence: Evidence, record: StudyRecord, scores
             deterministic=arm.deterministic,
             collapsed=arm.collapsed,
             train_s=math.nan if arm.train_s is None else arm.train_s,
+            predict_ms=math.nan if arm.predict_ms is None else arm.predict_ms,
         )
         for arm in evidence.arms
     ]

@@ -261,7 +261,7 @@ def run_study(
         ending = _finish(bench, climb.findings, folder, budget, keeper)
     shown = ending or Ending()
     candidates = tuple(
-        candidate(bench, standing, shown.test)
+        candidate(bench, standing, shown.test, climb.findings.timed)
         for standing in climb.findings.standings.values()
         if (standing.repeats or standing.search) and standing.design.rows == 1
     )
