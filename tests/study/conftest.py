@@ -48,6 +48,9 @@ class FakeBench:
         collapses: ids of designs that never train.
         collapsing_seeds: (design, seed) of single runs that do not.
         slow: by design id, how many times the seconds of the others its runs take.
+        slow_seeds: likewise by (design, seed), of single runs.
+        predict_ms: by design id, milliseconds of an answer; 1.0 where it has no entry.
+        timed: ids of designs whose answers were timed.
         scoring_s: seconds to read the validation or the test part.
         refit_s: seconds to train the best model anew.
         interrupt_at: number of the training at which Ctrl-C is pressed.
@@ -65,6 +68,7 @@ class FakeBench:
     interrupt_test: bool = False
     second_s: float = 1.0
     slow: dict[str, float] = field(default_factory=dict)
+    slow_seeds: dict[tuple[str, int], float] = field(default_factory=dict)
     scoring_s: float = 0.0
     refit_s: float = 0.0
     trained: list[tuple[str, int]] = field(default_factory=list)
@@ -72,6 +76,8 @@ class FakeBench:
     jobs: list[Job] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     tested: list[str] = field(default_factory=list)
+    predict_ms: dict[str, float] = field(default_factory=dict)
+    timed: list[str] = field(default_factory=list)
 
     task = "forecast"
     most_steps = 300
@@ -91,7 +97,7 @@ class FakeBench:
         if not probe and len(self.trained) + 1 == self.interrupt_at:
             raise KeyboardInterrupt
         asked_s = self.second_s * design.layers * max_steps / self.most_steps
-        asked_s *= self.slow.get(design.id, 1.0)
+        asked_s *= self.slow.get(design.id, 1.0) * self.slow_seeds.get((design.id, seed), 1.0)
         cost_s = min(asked_s, job.max_seconds)
         self.clock.now_s += cost_s + self.scoring_s
         self.jobs += [] if probe else [job]
@@ -160,7 +166,9 @@ class FakeBench:
         return method.test_prediction
 
     def predict_cost(self, folder: Path) -> PredictCost:
-        return PredictCost(single_ms=1.0, many_ms=2.0, step_us=self.step_us.get(folder.parent.name))
+        self.timed.append(folder.name.partition(".seed-")[0])
+        single_ms = self.predict_ms.get(self.timed[-1], 1.0)
+        return PredictCost(single_ms, many_ms=2.0, step_us=self.step_us.get(folder.parent.name))
 
     def figures(self, folder: Path) -> Figures:
         self.events.append("figures")
@@ -173,7 +181,9 @@ class FakeBench:
 
     def again(self) -> FakeBench:
         """The same bench as a new process would make it."""
-        fresh: dict[str, Any] = {name: [] for name in ("trained", "settings", "jobs", "events", "tested")}
+        fresh: dict[str, Any] = {
+            name: [] for name in ("trained", "settings", "jobs", "events", "tested", "timed")
+        }
         return dataclasses.replace(self, interrupt_at=None, interrupt_test=False, **fresh)
 
 

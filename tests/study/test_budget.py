@@ -4,7 +4,7 @@ import pytest
 
 from lamina.errors import ConfigError
 from lamina.study import budget as budget_module
-from lamina.study.budget import Budget, parse_duration
+from lamina.study.budget import Budget, Settled, parse_duration
 
 
 class Clock:
@@ -76,3 +76,13 @@ def test_a_resumed_study_counts_its_earlier_sittings(time: Clock) -> None:
     budget = Budget(100, used_before_s=70, shares={"a": 1, "b": 2})
     assert budget.left_s == 30
     assert budget.begin("a").seconds == 10
+
+
+def test_what_time_has_decided_stands_in_later_sittings(time: Clock) -> None:
+    known: dict[str, object] = {}
+    stage = Budget(100, shares={"a": 1, "b": 1}, settled=Settled(known)).begin("a")
+    assert (stage.pays("five runs", 50), stage.pays("six runs", 60)) == (True, False)
+    later = Budget(100, used_before_s=40, shares={"a": 1, "b": 1}, settled=Settled(known)).begin("a")
+    assert (later.seconds, later.left_s) == (50, 10)
+    assert (later.pays("five runs", 50), later.pays("six runs", 0)) == (True, False)
+    assert not later.pays("another", 20)

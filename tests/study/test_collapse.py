@@ -43,6 +43,14 @@ def test_twice_the_error_of_the_simplest_method_is_a_collapse() -> None:
     assert found.repeats[0].reason == "its error is 2.1 times that of the simplest method"
 
 
+def test_less_than_half_the_accuracy_of_the_simplest_method_is_a_collapse() -> None:
+    """Also where no run learns, so that no gain is there to compare with."""
+    found = standing(0.0, 0.05, 0.24, 0.26, 0.5)
+    mark([found], MAJORITY, higher_is_better=True)
+    assert failed(found) == [True, True, True, False, False]
+    assert found.repeats[1].reason == "its accuracy is 0.1 times that of the simplest method"
+
+
 def test_a_weaker_design_that_learned_is_no_collapse() -> None:
     """Half of the gain of the best is weak, not untrained."""
     found, other = standing(1.5), standing(1.0)

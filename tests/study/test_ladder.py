@@ -197,6 +197,31 @@ def test_an_arm_that_time_cuts_is_compared_with_nobody(
     assert clock.now_s <= 120.0
 
 
+@pytest.mark.parametrize(
+    ("question", "slow"),
+    [
+        ("depth", (REPAIRED, 1001)),
+        ("depth", ("lstm-2-forward", 1007)),
+        ("overfitting", ("lstm-2-forward", 1001)),
+        ("data", ("lstm-1-forward-250rows", 1001)),
+    ],
+)
+def test_runs_that_time_cuts_later_leave_the_question_open_too(
+    fake: Callable[..., Any], tmp_path: Path, question: Ladder, slow: tuple[str, int]
+) -> None:
+    """In a repaired design, at a later look, and where a curve is measured."""
+    bench = fake(
+        truth={"lstm-1-forward": 1.0, "lstm-2-forward": 0.97},
+        noise=0.05,
+        collapses=("lstm-3-forward",),
+        slow_seeds={slow: 1000.0},
+    )
+    findings = climb(bench, tmp_path, questions=(question,), budget_s=500.0).findings
+    assert question not in {**findings.decisions, **findings.estimates}
+    assert "before their steps were done" in findings.unanswered[question]
+    assert slow in bench.trained
+
+
 def test_a_small_budget_takes_the_plan_of_fewest_runs(fake: Callable[..., Any], tmp_path: Path) -> None:
     pace = climb(fake(second_s=20.0), tmp_path, budget_s=60.0).findings.pace
     assert pace is not None
@@ -234,6 +259,18 @@ def test_a_depth_that_fails_often_is_repaired_once_and_stands_so_in_the_comparis
     assert (told.repaired, told.repaired_failed, told.repaired_seeds) == (REPAIRED, 0, 5)
     assert "Depth 3 failed to train in 2 of 5 seeds; with residuals, norm" in decision.sentence
     assert decision.sentence.count("failed to train") == 1
+
+
+def test_repairs_have_no_part_in_the_plan_of_looks(fake: Callable[..., Any], tmp_path: Path) -> None:
+    """The time that a repair takes, which hangs on what runs showed, changes no look that was planned."""
+    plans = []
+    for name, collapses in (("a", ()), ("b", ("lstm-3-forward",))):
+        bench = fake(truth=BETTER_WITH_TWO, noise=0.05, collapses=collapses)
+        findings = climb(bench, made(tmp_path, name), budget_s=150.0, pace=Pace(3, 3, 300)).findings
+        plans.append(findings.decisions["depth"].basis.looks)
+    assert REPAIRED in findings.standings
+    assert plans[0] == plans[1]
+    assert plans[0].seeds[-1] < MOST_SEEDS
 
 
 def test_seeds_that_fail_at_later_looks_are_counted_too(fake: Callable[..., Any], tmp_path: Path) -> None:
@@ -404,6 +441,21 @@ def test_more_data_is_a_curve_of_the_winner_and_its_rivals(fake: Callable[..., A
     part = findings.standings["lstm-1-forward-125rows"]
     assert part.search == []
     assert part.repeats[0].settings == findings.standings["lstm-1-forward"].repeats[0].settings
+
+
+def test_few_rows_are_held_to_few_rows_and_failures_on_them_are_told(
+    fake: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The naive rule has 1.3: an eighth of the rows gains next to nothing on it, all rows gain half."""
+    truth = {f"{kind}-125rows": 1.29 for kind in ("lstm-1-forward", "lstm-2-forward", "transformer-2")}
+    truth |= dict.fromkeys(("lstm-1-forward", "lstm-2-forward", "transformer-2"), 0.65)
+    bench = fake(truth=truth, collapsing_seeds=(("lstm-1-forward-500rows", 1001),))
+    findings = climb(bench, tmp_path, questions=("data",), budget_s=5000.0).findings
+    assert len(findings.standings["lstm-1-forward-125rows"].trained) == 5
+    (told,) = findings.collapses["data"]
+    assert (told.arm, told.failed, told.seeds) == ("lstm ×1, 1/2 of the rows", 1, 5)
+    sentence = findings.estimates["data"].sentence
+    assert sentence.endswith(" lstm ×1, 1/2 of the rows failed to train in 1 of 5 seeds.")
 
 
 def made(folder: Path, name: str) -> Path:

@@ -70,7 +70,7 @@ def test_a_candidate_keeps_its_collapsed_seeds(fake: Callable[..., Any], tmp_pat
     standing.repeats.append(bench.train(replace(job, seed=1, keep=tmp_path / "a")))
     bench.collapses = (ONE.id,)
     standing.repeats.append(bench.train(replace(job, seed=2, keep=tmp_path / "b")))
-    found = candidate(bench, standing, {ONE.id: [np.array([1.0, 3.0])]})
+    found = candidate(bench, standing, {ONE.id: [np.array([1.0, 3.0])]}, {})
     assert (found.outcome, found.reason) == ("complete", "loss is NaN")
     assert [(score.seed, score.test) for score in found.scores] == [(1, 2.0), (2, None)]
     assert found.scores[1].validation is None

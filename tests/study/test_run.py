@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lamina.errors import ConfigError, SavedModelError
+from lamina.study.replay import replay
 from lamina.study.run import Opening, Quiet, run_study
 from lamina.study.sequential import MOST_SEEDS
 from lamina.study.verdict import StudyRecord
@@ -72,6 +73,20 @@ def test_the_test_part_is_read_once_and_after_the_last_training(
     assert len(bench.tested) == scored + 1  # the runs, and the trivial method that works
 
 
+def test_what_predicts_more_slowly_is_said_to_and_timed_once(
+    fake: Callable[..., Any], tmp_path: Path
+) -> None:
+    bench = fake(truth={"transformer-2": 1.1}, predict_ms={"transformer-2": 1.9})
+    record = run(bench, tmp_path / "out", questions=("transformer",))
+    (entry,) = [verdict for verdict in record.questions if verdict.id == "transformer"]
+    assert entry.answer == "lstm ×1"
+    assert ", 1.9 × slower to predict" in entry.sentence
+    assert bench.timed == ["lstm-1-forward", "transformer-2", "lstm-1-forward-full"]
+    shown = next(one for one in record.candidates if one.id == "transformer-2")
+    assert shown.predict_ms == 1.9
+    assert replay(record, tmp_path / "out").differences == ()
+
+
 def test_a_failed_trivial_method_is_told_and_not_scored(fake: Callable[..., Any], tmp_path: Path) -> None:
     record = run(fake(truth=TRUTH), tmp_path / "out")
     naive, broken = record.baselines
@@ -121,6 +136,54 @@ def test_resume_repeats_no_run_and_ends_as_if_never_interrupted(
     assert answers(record) == answers(expected)
     assert [entry.scores for entry in record.candidates] == [entry.scores for entry in expected.candidates]
     assert "ST01" not in codes(record)
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "further", "press"),
+    [(90.0, (), 23), (120.0, ("clipping", "overfitting"), 37), (160.0, (), 17)],
+)
+def test_interruptions_change_no_answer_where_time_decides(
+    fake: Callable[..., Any], tmp_path: Path, budget_s: float, further: tuple[str, ...], press: int
+) -> None:
+    """Scores lie so close that looks are many, and time is so short that it ends them."""
+    options: dict[str, Any] = {"budget_s": budget_s, "further": further}
+    truth = {"lstm-1-forward": 1.0, "lstm-2-forward": 0.97}
+    whole = fake(truth=truth, noise=0.05, scoring_s=0.1)
+    expected = run(whole, tmp_path / "whole", **options)
+    trained: list[Any] = []
+    part = fake(truth=truth, noise=0.05, scoring_s=0.1, interrupt_at=press)
+    record = run(part, tmp_path / "cut", **options)
+    while "ST01" in codes(record):
+        trained += part.trained
+        part = part.again()
+        part.interrupt_at = press
+        record = run(part, tmp_path / "cut", resume=True, **options)
+    assert trained + part.trained == whole.trained
+    assert record.questions == expected.questions
+    assert [entry.scores for entry in record.candidates] == [entry.scores for entry in expected.candidates]
+    assert record.budget.used_s == pytest.approx(expected.budget.used_s)
+
+
+def test_methods_to_beat_are_not_tried_again(fake: Callable[..., Any], tmp_path: Path) -> None:
+    bench = fake(truth=TRUTH, interrupt_at=20)
+    before = run(bench, tmp_path / "out")
+    again = bench.again()
+    again.trivial = None
+    assert run(again, tmp_path / "out", resume=True).baselines[0].validation == before.baselines[0].validation
+
+
+def test_a_larger_budget_leaves_settled_what_was_settled(fake: Callable[..., Any], tmp_path: Path) -> None:
+    """Looks are planned before scores are compared, so that more time may not add to them."""
+    truth = {"lstm-1-forward": 1.0, "lstm-2-forward": 0.97}
+    bench = fake(truth=truth, noise=0.05, interrupt_at=30)
+    run(bench, tmp_path / "out", budget_s=90.0)
+    before = json.loads((tmp_path / "out" / "state.json").read_text())["settled"]
+    record = run(bench.again(), tmp_path / "out", resume=True, budget_s=1000.0)
+    after = json.loads((tmp_path / "out" / "state.json").read_text())["settled"]
+    assert {name: after[name] for name in before} == before
+    evidence = record.questions[0].evidence
+    assert evidence is not None
+    assert evidence.looks[-1] == before["depth: most seeds"] < MOST_SEEDS
 
 
 def test_earlier_sittings_count(fake: Callable[..., Any], tmp_path: Path) -> None:

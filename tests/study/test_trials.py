@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -111,3 +112,11 @@ def test_a_collapsed_trial_is_kept_with_its_reason(tmp_path: Path) -> None:
     assert (known.outcome, known.reason, len(known.errors)) == ("collapsed", "loss is NaN", 0)
     assert np.isnan(known.score)
     opened(tmp_path).search(Design(), 1, a_run)
+
+
+def test_what_trials_showed_moves_no_later_trial(tmp_path: Path) -> None:
+    """Settings are drawn at random, however many there were and whatever they gave."""
+    settled = searched(tmp_path, Design(), range(14))
+    scores: Callable[[Settings], Run] = lambda settings: replace(a_run(settings), score=settings.dropout)  # noqa: E731
+    trials = opened(tmp_path)
+    assert [trials.search(Design(layers=2), number, scores).settings for number in range(14)] == settled

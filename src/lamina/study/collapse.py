@@ -13,7 +13,7 @@ import numpy as np
 
 from lamina.study.bench import Run, Standing, Trivial
 
-MUCH_WORSE = 2.0  # an error so many times that of the simplest method is a failure to train
+MUCH_WORSE = 2.0  # an error so many times the simplest method's, or that part of its accuracy, is a failure
 LEARNABLE = 0.1  # where the best run gains this much on the simplest method, the data can be learned,
 LEAST_PART = 0.05  # and a run with less than this part of that gain has not learned them
 TOO_OFTEN = 0.25  # a design that fails in this share of its seeds is repaired
@@ -43,9 +43,9 @@ class Collapse:
 def mark(standings: Iterable[Standing], simplest: Trivial | None, *, higher_is_better: bool) -> None:
     """Mark runs that ended, but no better than without training, as collapsed.
 
-    That is: an error of more than ``MUCH_WORSE`` times that of the simplest method; or, where the best run of
-    all gains ``LEARNABLE`` on it, less than ``LEAST_PART`` of that gain. The network that outputs a constant
-    or NaN was found when it was trained.
+    That is: an error of more than ``MUCH_WORSE`` times that of the simplest method, or an accuracy of less
+    than that part of its; or, where the best run of all gains ``LEARNABLE`` on it, less than ``LEAST_PART``
+    of that gain. The network that outputs a constant or NaN was found when it was trained.
     """
     known = np.zeros(0) if simplest is None else simplest.validation
     if not np.isfinite(known).any():
@@ -55,9 +55,11 @@ def mark(standings: Iterable[Standing], simplest: Trivial | None, *, higher_is_b
     gains = [_gain(run, level, higher_is_better=higher_is_better) for run in runs]
     best = max(gains, default=0.0)
     for run, gain in zip(runs, gains, strict=True):
-        if gain < 1 - MUCH_WORSE:
+        times = 1 + gain if higher_is_better else 1 - gain
+        if times < 1 / MUCH_WORSE if higher_is_better else times > MUCH_WORSE:
             run.outcome = "collapsed"
-            run.reason = f"its error is {1 - gain:.1f} times that of the simplest method"
+            name = "accuracy" if higher_is_better else "error"
+            run.reason = f"its {name} is {times:.1f} times that of the simplest method"
         elif best >= LEARNABLE and gain < LEAST_PART * best:
             run.outcome = "collapsed"
             run.reason = f"it gains {_percent(gain)} on the simplest method, another run {_percent(best)}"

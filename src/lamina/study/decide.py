@@ -95,7 +95,7 @@ def decide(
     Args:
         higher_is_better: True for accuracies, False for errors.
         rope: differences below this fraction of the simpler arm's score do not matter.
-        looks: the plan of looks at this question, made before any of its scores was seen.
+        looks: the plan of looks at this question, in which no score had a part.
         level: error that all looks and pairs may make together, from ``error_level``.
         last: the clock has made this look the last.
 

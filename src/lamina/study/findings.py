@@ -8,6 +8,7 @@ from typing import Protocol
 from lamina.study.bench import Standing, Trivial
 from lamina.study.collapse import Collapse
 from lamina.study.constraints import Fit
+from lamina.study.cost import PredictCost
 from lamina.study.decide import Decision
 from lamina.study.estimates import Estimate
 from lamina.study.pace import Pace
@@ -47,6 +48,7 @@ class Findings:
 
     Attributes:
         compared: the designs of each question, by name; a repaired design stands in the failed one's place.
+        timed: what an answer costs, by id of the design, measured when it was first compared.
         fit: what limits on cost leave; None where none is set.
         final: the winner trained on all training rows, as the methods to beat are.
     """
@@ -58,6 +60,7 @@ class Findings:
     compared: dict[Ladder, Arms] = field(default_factory=dict)
     unanswered: dict[Ladder, str] = field(default_factory=dict)
     trivial: list[Trivial] = field(default_factory=list)
+    timed: dict[str, PredictCost] = field(default_factory=dict)
     winner: Design | None = None
     fit: Fit | None = None
     final: Design | None = None

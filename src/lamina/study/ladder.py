@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
@@ -23,6 +23,7 @@ from lamina.study.bench import Bench, Standing
 from lamina.study.budget import Budget, Stage
 from lamina.study.collapse import counted, fails_too_often, mark, told
 from lamina.study.constraints import Limits, choose, first_costs, smaller, within_time
+from lamina.study.cost import PredictCost
 from lamina.study.decide import Decision, decide
 from lamina.study.estimates import of_data, of_overfitting
 from lamina.study.findings import Findings, Listener, Progress
@@ -32,7 +33,7 @@ from lamina.study.rounds import LEAST_SEEDS, Rounds
 from lamina.study.scores import Arm
 from lamina.study.sentences import Frame, failures, framed
 from lamina.study.sequential import MOST_SEEDS, Looks, error_level, plan_looks
-from lamina.study.space import repaired
+from lamina.study.space import Design, repaired
 from lamina.study.trials import Trials
 from lamina.study.workers import Workers
 
@@ -112,7 +113,7 @@ class Climb:
         stage = self._budget.begin("baselines")
         self._listener.stage("baselines", "", stage.seconds)
         findings = self.findings
-        findings.trivial = self._bench.trivial(stage.seconds, self._seed)
+        findings.trivial = self._trials.methods(lambda: self._bench.trivial(stage.seconds, self._seed))
         if findings.pace is None:
             findings.pace = choose_pace(
                 self._bench,
@@ -133,6 +134,7 @@ class Climb:
             self._progress.advance,
             self._opening_s,
             findings.standings,
+            findings.timed,
         )
         for question in self._questions:
             self._ask(question, rounds)
@@ -162,10 +164,8 @@ class Climb:
             f"{' '.join(designs)} · {pace.trials} {'trial' if pace.trials == 1 else 'trials'} and "
             f"{pace.seeds} seeds each, {pace.max_steps} steps"
         )
-        least = rounds.least_s(list(standings.values()))
-        if least > max(min(1.5 * stage.left_s, self._budget.left_s), 1.0):
-            spare = f"{stage.left_s:.0f} s of the budget are left for it"
-            self._leave_open(question, f"it needs about {least:.0f} s, and {spare}")
+        if short := stage.once("short of", lambda: self._short_of(list(standings.values()), stage, rounds)):
+            self._leave_open(question, short)
             return
         self._listener.stage(question, detail, stage.seconds)
         self._progress.begin(rounds.missing(standings.values()))
@@ -175,9 +175,23 @@ class Climb:
         else:
             self._decide(question, standings, stage, rounds)
 
+    def _short_of(self, standings: Sequence[Standing], stage: Stage, rounds: Rounds) -> str:
+        """What time is missing for one trial and two seeds of each new arm; "" where none is."""
+        least = rounds.least_s(standings)
+        if least <= max(min(1.5 * stage.left_s, self._budget.left_s), 1.0):
+            return ""
+        return f"it needs about {least:.0f} s, and {stage.left_s:.0f} s of the budget are left for it"
+
     def _leave_open(self, question: Ladder, reason: str) -> None:
         self.findings.unanswered[question] = reason
         self._listener.answer(question, f"Not answered: {reason}.")
+
+    def _left_open_by_cuts(self, question: Ladder, standings: dict[str, Standing]) -> bool:
+        """Whether time ended runs before their steps were done: such arms are not the equals of others."""
+        cut = [standing.design.label for standing in standings.values() if standing.cut]
+        if cut:
+            self._leave_open(question, f"time ended runs of {' and '.join(cut)} before their steps were done")
+        return bool(cut)
 
     def _repaired(self, standings: dict[str, Standing], stage: Stage, rounds: Rounds) -> dict[str, Standing]:
         """The standings, with arms that failed too often replaced by what makes them train."""
@@ -188,7 +202,7 @@ class Climb:
             if design is None:
                 continue
             other = rounds.standing(design)
-            if rounds.least_s([other]) > stage.left_s:
+            if not stage.pays(f"repair of {standing.design.id}", rounds.least_s([other])):
                 continue
             self._progress.total += rounds.missing([other])
             rounds.first([other], stage)
@@ -198,25 +212,32 @@ class Climb:
         return judged
 
     def _mark(self, standings: dict[str, Standing]) -> None:
+        """Mark runs that learned nothing; those on few rows are compared with others on as many."""
         sound = [method for method in self.findings.trivial if not method.failed]
-        mark(standings.values(), next(iter(sound), None), higher_is_better=self._higher)
+        for rows in {standing.design.rows for standing in standings.values()}:
+            alike = [standing for standing in standings.values() if standing.design.rows == rows]
+            mark(alike, next(iter(sound), None), higher_is_better=self._higher)
 
     def _decide(self, question: Ladder, asked: dict[str, Standing], stage: Stage, rounds: Rounds) -> None:
         """Look, and add seeds up to the next look, until the question is settled or its time has ended."""
         findings = self.findings
-        if cut := [standing.design.label for standing in asked.values() if standing.cut]:
-            self._leave_open(question, f"time ended runs of {' and '.join(cut)} before their steps were done")
+        if self._left_open_by_cuts(question, asked):
             return
+        looks, level = self._looks(asked, stage, rounds), self._level(question)
         standings = self._repaired(asked, stage, rounds)
         findings.compared[question] = {name: standing.design for name, standing in standings.items()}
-        looks, level = self._looks(standings, stage, rounds), self._level(question)
+        if self._left_open_by_cuts(question, standings):
+            return
         decision = self._decision(question, standings, looks, level)
         while decision is not None and (seeds := decision.next_seeds) is not None:
             contested = [standings[name] for name in decision.contested]
-            if rounds.up_to_s(contested, seeds) > stage.left_s:
+            arms = " ".join(standing.design.id for standing in contested)
+            if not stage.pays(f"{seeds} seeds of {arms}", rounds.up_to_s(contested, seeds)):
                 decision = self._decision(question, standings, looks, level, last=True)
                 break
             rounds.up_to(contested, seeds)
+            if self._left_open_by_cuts(question, standings):
+                return
             self._mark(standings)
             decision = self._decision(question, standings, looks, level)
         findings.collapses[question] = counted(asked, standings)
@@ -238,11 +259,15 @@ class Climb:
         self._listener.answer(question, decision.sentence)
 
     def _looks(self, standings: dict[str, Standing], stage: Stage, rounds: Rounds) -> Looks:
-        """Looks up to as many seeds as the rest of the time gives to two arms; no score has a part in it."""
+        """Looks up to as many seeds as the rest of the time gives to two arms; no score has a part in it.
+
+        Nor have failures to train, since repairs come after: time that they take ends the looks sooner.
+        """
         first = min(len(standing.repeats) for standing in standings.values())
         pair_s = 2 * rounds.expected_s(list(standings.values())) / len(standings)
         more = int(stage.left_s / pair_s) if pair_s > 0 else MOST_SEEDS
-        return plan_looks(max(1, first), most=max(first, min(first + more, MOST_SEEDS)))
+        most = stage.once("most seeds", lambda: max(first, min(first + more, MOST_SEEDS)))
+        return plan_looks(max(1, first), most=most)
 
     def _level(self, question: Ladder) -> float:
         """Error that the question may spend, of what all comparisons of the study may err together."""
@@ -262,7 +287,10 @@ class Climb:
     ) -> Decision | None:
         assert question != "overfitting"
         assert question != "data"
-        candidates = [self.arm(name, standing) for name, standing in standings.items()]
+        candidates = [
+            replace(self.arm(name, standing), predict_ms=self._predict_ms(standing))
+            for name, standing in standings.items()
+        ]
         try:
             decision = decide(
                 question,
@@ -279,6 +307,19 @@ class Climb:
         # What failed to train is told with its repair, which the statistics know nothing of.
         return replace(decision, sentence=decision.sentence.removesuffix(failures(question, candidates)))
 
+    def _predict_ms(self, standing: Standing) -> float:
+        """Milliseconds of one answer, measured once; NaN where no model was kept."""
+        timed, name = self.findings.timed, standing.design.id
+        kept = [run.folder for run in standing.trained if run.folder is not None]
+        if not kept:
+            return math.nan
+        if name not in timed:
+            measured = self._budget.settled.once(
+                f"{name}: costs of an answer", lambda: asdict(self._bench.predict_cost(kept[0]))
+            )
+            timed[name] = PredictCost(**measured)
+        return timed[name].single_ms
+
     def _frame(self, question: Ladder, rounds: Rounds) -> Frame:
         """What the question's sentence says of its setting."""
         designs = list(self.findings.compared[question].values())
@@ -292,6 +333,8 @@ class Climb:
         return Frame()
 
     def _estimate(self, question: Ladder, standings: dict[str, Standing]) -> None:
+        if self._left_open_by_cuts(question, standings):
+            return
         self._mark(standings)
         if question == "overfitting":
             found = of_overfitting({name: standing.trained for name, standing in standings.items()})
@@ -302,6 +345,10 @@ class Climb:
         if found is None:
             self._leave_open(question, "too few runs trained")
             return
+        collapses = counted(standings, standings)
+        words = found.sentence + told(collapses, about_depth=question in ABOUT_DEPTH)
+        found = replace(found, sentence=words)
+        self.findings.collapses[question] = collapses
         self.findings.estimates[question] = found
         self._listener.answer(question, found.sentence)
 
@@ -312,7 +359,9 @@ class Climb:
         stage = self._budget.begin("limits")
         self._listener.stage("limits", "smaller networks", stage.seconds)
         probe = partial(first_costs, self._bench, limits=limits, seed=self._seed)
-        tried = [within_time(design, limits, rounds) for design in smaller(findings.winner, limits, probe)]
+        winner = findings.winner
+        probed = stage.once("probed", lambda: [asdict(one) for one in smaller(winner, limits, probe)])
+        tried = [within_time(Design(**fields), limits, rounds) for fields in probed]
         standings = [rounds.standing(design) for design in tried]
         self._progress.begin(rounds.missing(standings))
         rounds.first(standings, stage)
@@ -334,7 +383,9 @@ class Climb:
         self._budget.keep(rounds.end_s(rounds.standing(winner), seeds=0))
         left_s, run_s = self._budget.left_s, rounds.run_s(rounds.standing(winner))
         paid_for = int(left_s / run_s) if run_s > 0 else rounds.pace.seeds
-        seeds = min(rounds.pace.seeds, max(LEAST_SEEDS, paid_for))
+        seeds = self._budget.settled.once(
+            "final: seeds", lambda: min(rounds.pace.seeds, max(LEAST_SEEDS, paid_for))
+        )
         self._progress.begin(seeds)
         self._listener.stage("final", f"{winner.label} on all training rows, {seeds} seeds", left_s)
         rounds.up_to([standing], seeds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -67,8 +67,15 @@ def _processor() -> str:
     return named[0] if named else platform.machine()
 
 
-def candidate(bench: Bench, standing: Standing, test: TestErrors) -> Candidate:
-    """One design's entry; ``test`` holds the scores of its trained seeds where the test part was read."""
+def candidate(
+    bench: Bench, standing: Standing, test: TestErrors, timed: Mapping[str, PredictCost]
+) -> Candidate:
+    """One design's entry.
+
+    Args:
+        test: the scores of its trained seeds, where the test part was read.
+        timed: what an answer costs, by id; a design that is not among them is timed now.
+    """
     design, repeats = standing.design, standing.repeats
     shown = repeats or standing.search
     trained = [run for run in shown if run.outcome == "complete"]
@@ -80,7 +87,7 @@ def candidate(bench: Bench, standing: Standing, test: TestErrors) -> Candidate:
             Score(seed=run.seed, validation=run.score, test=None if value is None else bench.summary(value))
         )
     folders = [run.folder for run in trained if run.folder is not None]
-    costs: PredictCost | None = bench.predict_cost(folders[0]) if folders else None
+    costs = timed.get(design.id) or (bench.predict_cost(folders[0]) if folders else None)
     first = trained[0].history if trained else {}
     return Candidate(
         id=design.id,
@@ -218,6 +225,7 @@ def _evidence(
                 test_deterministic=ids.get(arm.name) in methods,
                 collapsed=arm.collapsed,
                 train_s=arm.train_s,
+                predict_ms=arm.predict_ms,
             )
             for arm in basis.arms
         ),
@@ -247,7 +255,13 @@ def limited(fit: Fit, known: set[str]) -> Verdict:
 
 
 def estimated(
-    question: str, estimate: Estimate, designs: dict[str, Design], known: set[str], book: ScoreBook
+    question: str,
+    estimate: Estimate,
+    designs: dict[str, Design],
+    known: set[str],
+    book: ScoreBook,
+    *,
+    collapses: Sequence[Failures] = (),
 ) -> Verdict:
     """The entry of a question that measures a curve and chooses nothing; the book takes its scores."""
     points = [(label, point) for label, found in estimate.points.items() for point in found]
@@ -267,6 +281,7 @@ def estimated(
         p=estimate.p,
         correction="none",
         arms=tuple(design.id for design in designs.values() if design.id in known),
+        collapses=tuple(Collapse(**asdict(one)) for one in collapses),
         curves=tuple(
             LearningCurve(
                 label=curve.label,

@@ -112,7 +112,7 @@ def _fields(entry: Verdict, record: StudyRecord, scores: Recorded) -> dict[str, 
         }
     if entry.id == "overfitting":
         gaps = [Gap(**gap.model_dump()) for gap in entry.gaps]
-        return _of_estimate(of_gaps(gaps))
+        return _of_estimate(of_gaps(gaps), entry)
     if entry.evidence is None:
         raise ConfigError(f"the record holds no evidence of '{entry.id}'")
     if entry.id == "data":
@@ -120,15 +120,15 @@ def _fields(entry: Verdict, record: StudyRecord, scores: Recorded) -> dict[str, 
         for arm in entry.evidence.arms:
             points.setdefault(arm.name, []).append(Point(arm.share or 0.0, scores.rows(arm.rows)))
         rope = record.settings.rope
-        return _of_estimate(of_points(points, scores.layout, higher_is_better=higher, rope=rope))
+        return _of_estimate(of_points(points, scores.layout, higher_is_better=higher, rope=rope), entry)
     return _of_decision(entry, entry.evidence, record, scores)
 
 
-def _of_estimate(found: Estimate | None) -> dict[str, Any]:
+def _of_estimate(found: Estimate | None, entry: Verdict) -> dict[str, Any]:
     if found is None:
         raise ConfigError("too few points")
-    names = ("sentence", "status", "effect", "interval", "p", "n")
-    return {name: getattr(found, name) for name in names}
+    names = ("status", "effect", "interval", "p", "n")
+    return {"sentence": found.sentence + _failures_of(entry)} | {name: getattr(found, name) for name in names}
 
 
 def _of_decision(entry: Verdict, evidence: Evidence, record: StudyRecord, scores: Recorded) -> dict[str, Any]:
@@ -140,6 +140,7 @@ def _of_decision(entry: Verdict, evidence: Evidence, record: StudyRecord, scores
             deterministic=arm.deterministic,
             collapsed=arm.collapsed,
             train_s=math.nan if arm.train_s is None else arm.train_s,
+            predict_ms=math.nan if arm.predict_ms is None else arm.predict_ms,
         )
         for arm in evidence.arms
     ]
@@ -176,8 +177,12 @@ def _sentence(entry: Verdict, evidence: Evidence, decision: Decision, arms: Sequ
         return decision.sentence
     words = decision.sentence.removesuffix(failures(decision.question, arms))
     frame = Frame(evidence.units, evidence.steps, evidence.clip_rate)
+    return framed(words, frame) + _failures_of(entry)
+
+
+def _failures_of(entry: Verdict) -> str:
     collapses = [Collapse(**one.model_dump()) for one in entry.collapses]
-    return framed(words, frame) + told(collapses, about_depth=entry.id in ABOUT_DEPTH)
+    return told(collapses, about_depth=entry.id in ABOUT_DEPTH)
 
 
 def _on_test(decision: Decision, evidence: Evidence, scores: Recorded) -> list[Arm]:

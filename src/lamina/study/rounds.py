@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ class Rounds:
         advance: called after each run.
         opening_s: what reading and preparing the data took, which training anew on all rows takes again.
         standings: by id of the design.
+        timed: ids of the networks that were timed.
     """
 
     trials: Trials
@@ -44,6 +45,7 @@ class Rounds:
     advance: Callable[[], None]
     opening_s: float = 0.0
     standings: dict[str, Standing] = field(default_factory=dict)
+    timed: Collection[str] = ()
 
     def standing(self, design: Design) -> Standing:
         """What is known of a design; it begins with the first question that asks for it."""
@@ -61,16 +63,19 @@ class Rounds:
 
         Where time ends a first trial before its steps are done, there is none for seeds either.
         """
+        arms = " ".join(s.design.id for s in standings)
         for number in range(self.pace.trials):
             waiting = [s for s in standings if len(s.search) <= number < self._trials_of(s)]
-            if number > 0 and self.expected_s(waiting) > stage.left_s:
+            paid = number == 0 or not waiting
+            if not paid and not stage.pays(f"trial {number} of {arms}", self.expected_s(waiting)):
                 break
             self._together([partial(self._search, s, number) for s in waiting])
             if number == 0 and any(s.cut for s in standings):
                 return
         for number in range(self.pace.seeds):
             waiting = [s for s in standings if number >= len(s.repeats)]
-            if number >= LEAST_SEEDS and self.expected_s(waiting) > stage.left_s:
+            paid = number < LEAST_SEEDS or not waiting
+            if not paid and not stage.pays(f"seed {number} of {arms}", self.expected_s(waiting)):
                 break
             self._together([partial(self._repeat, s) for s in waiting])
 
@@ -108,9 +113,10 @@ class Rounds:
         return (seeds + 1) * run_s + self.opening_s + self._figures_s()
 
     def _figures_s(self) -> float:
-        """Seconds in which every kept model reads the test part, and every network is timed."""
-        trained = [standing.trained for standing in self.standings.values() if standing.trained]
-        return TIMING_S * len(trained) + sum(LOADING_S + run.scoring_s for runs in trained for run in runs)
+        """Seconds in which every kept model reads the test part, and every network that was not is timed."""
+        trained = {name: standing.trained for name, standing in self.standings.items() if standing.trained}
+        timing_s = TIMING_S * sum(name not in self.timed for name in trained)
+        return timing_s + sum(LOADING_S + run.scoring_s for runs in trained.values() for run in runs)
 
     def cost(self, design: Design) -> float:
         """Measured seconds of a run of the study's steps; a design that has none yet has its first trial."""

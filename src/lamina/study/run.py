@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from lamina.errors import ConfigError, SavedModelError
 from lamina.study.after_checks import check_findings, earlier_readings
 from lamina.study.bench import Bench
-from lamina.study.budget import Budget
+from lamina.study.budget import Budget, Settled
 from lamina.study.checks import CheckResult, require_passed
 from lamina.study.constraints import SHARE, Limits, kept
 from lamina.study.findings import Findings, Listener, Silent
@@ -32,6 +32,7 @@ from lamina.study.record import (
     verdict,
     winner_of,
 )
+from lamina.study.rounds import GENEROUS
 from lamina.study.trials import Trials
 from lamina.study.verdict import Best, Data, Environment, Figures, Settings, StudyRecord, Verdict
 from lamina.study.verdict import Budget as BudgetRecord
@@ -79,6 +80,7 @@ class State:
         self._path = folder / STATE
         self.used_s = 0.0
         self.pace: Pace | None = None
+        self.settled: dict[str, Any] = {}
         self._plan = plan
         if resume and not self._path.exists():
             raise ConfigError(
@@ -96,6 +98,7 @@ class State:
             saved = json.loads(self._path.read_text(encoding="utf-8"))
             plan, self.used_s = dict(saved["plan"]), float(saved["used_s"])
             self.pace = Pace(**saved["pace"]) if saved["pace"] else None
+            self.settled = dict(saved["settled"])
         except (ValueError, KeyError, TypeError) as error:
             raise SavedModelError(
                 f"{self._path} is damaged: {error}. Begin anew with another --out."
@@ -109,7 +112,12 @@ class State:
 
     def write(self, used_s: float, pace: Pace | None) -> None:
         """Replace the file whole."""
-        content = {"plan": self._plan, "used_s": used_s, "pace": asdict(pace) if pace else None}
+        content = {
+            "plan": self._plan,
+            "used_s": used_s,
+            "pace": asdict(pace) if pace else None,
+            "settled": self.settled,
+        }
         unfinished = self._path.with_suffix(".tmp")
         unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
         unfinished.replace(self._path)
@@ -138,16 +146,17 @@ class _Keeper:
         self.state: State | None = None
         self.budget: Budget | None = None
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Write the state as it is now."""
         if self.state and self.budget and self.climb:
             self.state.write(self.budget.used_s, self.climb.findings.pace)
 
     def stage(self, name: str, detail: str, seconds: float) -> None:
-        self._keep()
+        self.keep()
         self._listener.stage(name, detail, seconds)
 
     def advance(self, done: int, total: int) -> None:
-        self._keep()
+        self.keep()
         self._listener.advance(done, total)
 
     def answer(self, question: str, sentence: str) -> None:
@@ -219,9 +228,13 @@ def run_study(
     if limits.given:
         shares["limits"] = SHARE
     reading_s = 0.0 if began is None else time.monotonic() - began
-    budget = Budget(budget_s, used_before_s=min(state.used_s, 0.8 * budget_s) + reading_s, shares=shares)
-    state.write(state.used_s, state.pace)
     keeper = _Keeper(listener)
+    settled = Settled(state.settled, keeper.keep)
+    opening_s = settled.once("opening: seconds", lambda: reading_s)
+    # What an interruption lost, a second reading of the data among it, is no time of the study.
+    used_before_s = max(state.used_s, opening_s)
+    budget = Budget(budget_s, used_before_s=used_before_s, shares=shares, settled=settled)
+    state.write(used_before_s, state.pace)
     pool = Here(bench) if workers == 1 else Processes(bench, workers)
     climb = Climb(
         bench,
@@ -237,7 +250,7 @@ def run_study(
         bert=bert,
         listener=keeper,
         pace=state.pace,
-        opening_s=reading_s,
+        opening_s=opening_s,
     )
     keeper.state, keeper.budget, keeper.climb = state, budget, climb
     before = [*checks, *of_data, earlier_readings(folder, bench.data.hash)]
@@ -248,7 +261,7 @@ def run_study(
         ending = _finish(bench, climb.findings, folder, budget, keeper)
     shown = ending or Ending()
     candidates = tuple(
-        candidate(bench, standing, shown.test)
+        candidate(bench, standing, shown.test, climb.findings.timed)
         for standing in climb.findings.standings.values()
         if (standing.repeats or standing.search) and standing.design.rows == 1
     )
@@ -283,7 +296,6 @@ def run_study(
     results = [*before, *after, *_own_checks(climb.findings, finished=ending is not None)]
     record = record.model_copy(update={"checks": tuple(check(result, allow) for result in results)})
     record.save(folder / RECORD)
-    state.write(budget.used_s, climb.findings.pace)
     return record
 
 
@@ -332,7 +344,8 @@ def _finish(bench: Bench, findings: Findings, folder: Path, budget: Budget, list
     assert chosen.folder is not None
     figures = bench.figures(chosen.folder)
     steps = max(1, int(chosen.history["best_step"]))
-    bench.refit(chosen.folder, steps=steps, max_seconds=max(2.0, budget.left_s), out=folder / BEST)
+    max_seconds = max(2.0, budget.left_s, GENEROUS * chosen.seconds)
+    bench.refit(chosen.folder, steps=steps, max_seconds=max_seconds, out=folder / BEST)
     return Ending(test, figures, Best(candidate=best.design.id, path=BEST))
 
 
@@ -344,14 +357,14 @@ def _questions(
     verdicts = []
     for question, designs in findings.compared.items():
         decision, estimate = findings.decisions.get(question), findings.estimates.get(question)
+        collapses = findings.collapses.get(question, ())
         if estimate is not None:
-            verdicts.append(estimated(question, estimate, designs, known, book))
+            verdicts.append(estimated(question, estimate, designs, known, book, collapses=collapses))
         elif decision is None:
             reason = findings.unanswered.get(question, "the study was interrupted")
             verdicts.append(unanswered(question, reason, designs, known))
         else:
             ids = {name: design.id for name, design in designs.items() if design.id in known}
-            collapses = findings.collapses.get(question, ())
             verdicts.append(verdict(bench, decision, ids, test, methods, book=book, collapses=collapses))
     trivial = climb.judge_trivial()
     if trivial is not None and findings.final is not None:

@@ -14,9 +14,9 @@ How the ladder uses it::
         decision = decide(...)                                # with the same looks and level
     if decision.cleared: cleared.add(question)                # its share goes to the next question
 
-``looks`` and ``level`` must be fixed before a score of the question is seen. Where time ends before the
-plan does, pass ``last=True`` to the look that the clock, not a score, has made the last: it may spend what is
-left.
+``looks`` and ``level`` must be fixed before scores of the question are compared, and no score may have a part
+in them. Where time ends before the plan does, pass ``last=True`` to the look that the clock, not a score, has
+made the last: it may spend what is left.
 """
 
 from __future__ import annotations

@@ -13,30 +13,49 @@ import numpy as np
 import optuna
 from optuna.study import StudyDirection
 
-from lamina.study.bench import Run, Settings
+from lamina.study.bench import Run, Settings, Trivial
 from lamina.study.space import Design
 
 RATES = (5e-4, 1e-2)
 DROPOUTS = (0.0, 0.4)
 FIRST = {"learning_rate": 4e-3, "dropout": 0.1}  # the defaults are always among the trials
 
+ARRAYS = ("validation", "test_prediction")  # of a method to beat
+
 
 class Trials:
-    """Searches in an Optuna database, and the record of every run beside it.
+    """Searches in an Optuna database, and the record of every run and of the methods to beat beside it.
 
     Args:
-        folder: of the study; holds trials.db and runs/.
+        folder: of the study; holds trials.db, methods.npz and runs/.
         seed: of the study; each search draws the same settings whether or not it was interrupted.
         higher_is_better: direction of the metric.
     """
 
     def __init__(self, folder: Path, *, seed: int, higher_is_better: bool) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._methods = folder / "methods.npz"
         self._runs = folder / "runs"
         self._runs.mkdir(parents=True, exist_ok=True)
         self._seed = seed
         self._direction = StudyDirection.MAXIMIZE if higher_is_better else StudyDirection.MINIMIZE
         self._storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'trials.db'}")
+
+    def methods(self, fit: Callable[[], list[Trivial]]) -> list[Trivial]:
+        """The methods to beat: those on disk, or new ones."""
+        if not self._methods.exists():
+            found = [asdict(method) for method in fit()]
+            arrays = {
+                f"{name}.{place}": fields.pop(name) for place, fields in enumerate(found) for name in ARRAYS
+            }
+            unfinished = self._methods.with_suffix(".tmp.npz")
+            np.savez(unfinished, methods=json.dumps(found), **arrays)
+            unfinished.replace(self._methods)
+        with np.load(self._methods, allow_pickle=False) as saved:
+            return [
+                Trivial(**fields, **{name: saved[f"{name}.{place}"] for name in ARRAYS})
+                for place, fields in enumerate(json.loads(str(saved["methods"])))
+            ]
 
     def search(self, design: Design, number: int, train: Callable[[Settings], Run]) -> Run:
         """The design's trial of this number: the one on disk, or a new one."""
@@ -48,7 +67,8 @@ class Trials:
             storage=self._storage,
             direction=self._direction,
             load_if_exists=True,
-            sampler=optuna.samplers.TPESampler(seed=zlib.crc32(f"{self._seed}.{number}".encode())),
+            # Too few trials to learn from, and equal draws leave no design luckier than another.
+            sampler=optuna.samplers.RandomSampler(seed=zlib.crc32(f"{self._seed}.{number}".encode())),
         )
         for unfinished in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
             study.tell(unfinished.number, state=optuna.trial.TrialState.FAIL)

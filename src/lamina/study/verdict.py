@@ -189,6 +189,7 @@ class ScoredArm(_Entry):
         deterministic: no chance in its training; ``test_deterministic`` for its test scores.
         collapsed: seeds that failed to train.
         train_s: seconds to train one seed.
+        predict_ms: one prediction of one window or sequence, measured once.
         share: of the training rows, for the question after more data.
     """
 
@@ -199,6 +200,7 @@ class ScoredArm(_Entry):
     test_deterministic: bool = False
     collapsed: int = 0
     train_s: Number = None
+    predict_ms: Number = None
     share: Number = None
 
 
