@@ -212,8 +212,8 @@ def study(
             network that cannot stream, as ``predict`` does.
         max_params: numbers that the network learns.
         max_train_time: seconds, or such as 30s or 2m, to train one seed.
-        max_memory: bytes, or such as 200MB, by which training may grow the process. Of the networks that keep
-            all limits the best is recommended; smaller ones are tried for them.
+        max_memory: bytes, or such as 200MB, by which training may grow the process. Where the answer breaks
+            a limit, the smallest that is as good as the best that keeps them all is recommended.
         allow: codes of checks, such as LK05, that are told but neither leave a column out nor end the study.
         seed: the same seed gives the same search.
         out: folder for the results; default ``<name>-study``.

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lamina.errors import ConfigError, SavedModelError
+from lamina.study.constraints import Limits
 from lamina.study.run import Opening, Quiet, run_study
 from lamina.study.sequential import MOST_SEEDS
 from lamina.study.verdict import StudyRecord
@@ -259,6 +260,16 @@ def test_the_state_is_kept_while_the_study_runs(fake: Callable[..., Any], tmp_pa
     assert used == sorted(used)
     assert used[0] > 0
     assert all(state["pace"]["seeds"] <= MOST_SEEDS for state in seen)
+
+
+def test_limits_that_bind_nothing_leave_the_model_as_it_is(fake: Callable[..., Any], tmp_path: Path) -> None:
+    truth = {"lstm-1-forward": 1.0, "lstm-2-forward": 0.9985, "gru-1-forward": 0.999}
+    record = run(fake(truth=truth), tmp_path / "out", limits=Limits(params=10**9))
+    means = {option.id: option.score for entry in record.questions for option in entry.options}
+    assert means["lstm-2-forward"] < means["lstm-1-forward"]  # there is something to be misled by
+    assert (record.questions[0].answer, record.questions[0].status) == (1, "tie")
+    assert record.best is not None
+    assert record.best.candidate == "lstm-1-forward-full"
 
 
 def contents(folder: Path) -> dict[str, bytes]:

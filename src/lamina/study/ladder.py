@@ -306,7 +306,7 @@ class Climb:
         self._listener.answer(question, found.sentence)
 
     def _keep_limits(self, rounds: Rounds) -> None:
-        """Train smaller networks for the limits; the best that keeps them is the winner."""
+        """Train smaller networks for the limits; the winner stays where it keeps them."""
         findings, limits = self.findings, self._limits
         assert findings.winner is not None
         stage = self._budget.begin("limits")
@@ -320,7 +320,13 @@ class Climb:
         if not known:
             return
         self._mark({standing.design.id: standing for standing in known})
-        findings.fit = choose(self._bench, [standing for standing in known if standing.trained], limits)
+        findings.fit = choose(
+            self._bench,
+            [standing for standing in known if standing.trained],
+            limits,
+            recommended=findings.winner,
+            rope=self._rope,
+        )
         findings.winner = findings.fit.chosen or findings.winner
         self._listener.answer("limits", findings.fit.sentence)
 

@@ -102,8 +102,9 @@ def _fields(entry: Verdict, record: StudyRecord, scores: Recorded) -> dict[str, 
     """What the fields of an entry must be."""
     higher = record.metric.direction == "higher"
     if entry.id == "limits":
-        options = [Option(one.id, one.label, one.score, one.costs) for one in entry.options]
-        found = pick(options, Limits(**record.settings.limits), higher_is_better=higher)
+        options = [Option(**one.model_dump()) for one in entry.options]
+        limits = Limits(**record.settings.limits)
+        found = pick(options, limits, higher_is_better=higher, rope=record.settings.rope)
         return {
             "sentence": found.sentence,
             "status": "decided" if found.chosen else "undecided",

@@ -222,12 +222,16 @@ class Evidence(_Entry):
 
 
 class Option(_Entry):
-    """A network that limits on cost had to choose from: its mean validation score, and its costs by limit."""
+    """A network that limits on cost had to choose from: its mean validation score, and its costs by limit.
+
+    `recommended` marks the one that the questions lead to where there are no limits.
+    """
 
     id: str
     label: str
     score: float
     costs: dict[str, float]
+    recommended: bool = False
 
 
 class Scores(_Entry):
