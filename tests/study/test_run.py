@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lamina.errors import ConfigError, SavedModelError
@@ -270,6 +272,36 @@ def test_limits_that_bind_nothing_leave_the_model_as_it_is(fake: Callable[..., A
     assert (record.questions[0].answer, record.questions[0].status) == (1, "tie")
     assert record.best is not None
     assert record.best.candidate == "lstm-1-forward-full"
+
+
+@pytest.mark.parametrize(
+    ("limits", "outcome"),
+    [
+        (Limits(train_s=100.0, memory_mb=1e5), "pass"),
+        (Limits(train_s=0.05), "warn"),
+        (Limits(memory_mb=5.0), "warn"),
+    ],
+)
+def test_the_training_of_the_saved_model_is_measured(
+    fake: Callable[..., Any], tmp_path: Path, limits: Limits, outcome: str
+) -> None:
+    bench = fake(truth=TRUTH)
+    refit = bench.refit
+
+    def costly(*args: Any, **options: Any) -> None:
+        held = np.ones(8_000_000)  # 64 MB
+        time.sleep(0.1)
+        refit(*args, **options)
+        del held
+
+    bench.refit = costly
+    record = run(bench, tmp_path / "out", questions=("depth",), limits=limits)
+    (found,) = (check for check in record.checks if check.code == "LM01")
+    assert found.outcome == outcome
+    measured = dict(part.split() for part in found.evidence.split(", "))
+    assert set(measured) == set(limits.given)
+    assert float(measured.get("train_s", 1.0)) >= 0.1
+    assert float(measured.get("memory_mb", 64.0)) > 32.0
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from lamina.study.bench import Bench
 from lamina.study.budget import Budget
 from lamina.study.checks import CheckResult, require_passed
 from lamina.study.constraints import SHARE, Limits, kept
+from lamina.study.cost import measure
 from lamina.study.findings import Findings, Listener, Silent
 from lamina.study.ladder import NO_LIMITS, SHARES, Climb
 from lamina.study.ledger import ScoreBook
@@ -278,8 +280,8 @@ def run_study(
     )
     after = check_findings(record, streams=limits.latency_us is not None)
     if limits.given and record.best is not None:
-        saved = {"params": float(_parameters(record)), **_measured(bench, folder / BEST, limits)}
-        after.append(kept(limits, climb.findings.fit, saved))
+        saved = {**_parameters(record), **shown.costs, **_latency(bench, folder / BEST, limits)}
+        after.append(kept(limits, saved))
     results = [*before, *after, *_own_checks(climb.findings, finished=ending is not None)]
     record = record.model_copy(update={"checks": tuple(check(result, allow) for result in results)})
     record.save(folder / RECORD)
@@ -304,11 +306,15 @@ def _finished(folder: Path, budget_s: float) -> StudyRecord | None:
 
 @dataclass(frozen=True)
 class Ending:
-    """What the last stage gives: scores on the test part by id, what charts show of them, the best model."""
+    """What the last stage gives: scores on the test part by id, what charts show of them, the best model.
+
+    ``costs`` are those of training the best model anew, by the names of their limits.
+    """
 
     test: TestErrors = field(default_factory=dict)
     figures: Figures = field(default_factory=Figures)
     best: Best | None = None
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 def _finish(bench: Bench, findings: Findings, folder: Path, budget: Budget, listener: Listener) -> Ending:
@@ -332,8 +338,12 @@ def _finish(bench: Bench, findings: Findings, folder: Path, budget: Budget, list
     assert chosen.folder is not None
     figures = bench.figures(chosen.folder)
     steps = max(1, int(chosen.history["best_step"]))
-    bench.refit(chosen.folder, steps=steps, max_seconds=max(2.0, budget.left_s), out=folder / BEST)
-    return Ending(test, figures, Best(candidate=best.design.id, path=BEST))
+    refit = partial(
+        bench.refit, chosen.folder, steps=steps, max_seconds=max(2.0, budget.left_s), out=folder / BEST
+    )
+    measured = measure(refit)
+    costs = {"train_s": measured.seconds, "memory_mb": measured.growth_bytes / 1e6}
+    return Ending(test, figures, Best(candidate=best.design.id, path=BEST), costs)
 
 
 def _questions(
@@ -363,14 +373,15 @@ def _questions(
     return tuple(verdicts)
 
 
-def _parameters(record: StudyRecord) -> int:
+def _parameters(record: StudyRecord) -> dict[str, float]:
+    """Of the saved model, by the name of their limit."""
     assert record.best is not None
     (best,) = (entry for entry in record.candidates if entry.id == record.best.candidate)
-    return best.parameters or 0
+    return {} if best.parameters is None else {"params": float(best.parameters)}
 
 
-def _measured(bench: Bench, model: Path, limits: Limits) -> dict[str, float]:
-    """The saved model's own latency, where it is limited."""
+def _latency(bench: Bench, model: Path, limits: Limits) -> dict[str, float]:
+    """Of the saved model, by the name of its limit, where it is limited."""
     return {} if limits.latency_us is None else {"latency_us": bench.predict_cost(model).latency_us}
 
 
