@@ -199,7 +199,8 @@ class Climb:
 
     def _mark(self, standings: dict[str, Standing]) -> None:
         sound = [method for method in self.findings.trivial if not method.failed]
-        mark(standings.values(), next(iter(sound), None), higher_is_better=self._higher)
+        level = self._bench.summary(sound[0].validation) if sound else math.nan
+        mark(standings.values(), level, higher_is_better=self._higher)
 
     def _decide(self, question: Ladder, asked: dict[str, Standing], stage: Stage, rounds: Rounds) -> None:
         """Look, and add seeds up to the next look, until the question is settled or its time has ended."""

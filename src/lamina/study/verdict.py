@@ -237,12 +237,14 @@ class Option(_Entry):
 class Scores(_Entry):
     """The file of scores by window behind the answers, beside study.json.
 
-    ``blocks`` says how many neighbouring windows share data, in the validation and the test part.
+    ``blocks`` says how many neighbouring windows share data, in the validation and the test part, and
+    ``power`` which power of their mean score the metric is.
     """
 
     path: str
     sha256: str
     blocks: tuple[int, int]
+    power: float = 1.0
 
 
 NOT_ANSWERED = "Not answered: "  # what the sentence of a question without a comparison begins with
