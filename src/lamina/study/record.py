@@ -27,6 +27,7 @@ from lamina.study.ledger import ScoreBook
 from lamina.study.scores import Arm
 from lamina.study.sentences import OF_DEPTH
 from lamina.study.space import Design
+from lamina.study.trials import rates
 from lamina.study.verdict import (
     NOT_ANSWERED,
     Baseline,
@@ -119,7 +120,10 @@ def _mean_energy(runs: Sequence[Run]) -> float | None:
 def _config(standing: Standing, *, higher_is_better: bool) -> dict[str, JsonValue]:
     settings = standing.settings(higher_is_better=higher_is_better)
     design = standing.design
-    fields: dict[str, JsonValue] = {"learning_rate": settings.learning_rate}
+    fields: dict[str, JsonValue] = {
+        "learning_rate": settings.learning_rate,
+        "learning_rates": [*rates(design)],
+    }
     if design.bert:
         fields |= {"bert": design.bert, "dropout": settings.dropout}
     else:
