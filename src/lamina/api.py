@@ -281,7 +281,7 @@ def study(
             raise ConfigError(
                 "a forecast needs a horizon: the number of rows ahead. Give horizon= (--horizon)."
             )
-        _require_change(table, horizon)
+        _require_change(table, horizon, allowed)
         table, checks = _without_leaks(table, horizon, allowed)
         bench, facts = ForecastBench(table, horizon=horizon, metric=_metric(metric), path=name), _facts(table)
     folder = Path(out) if out is not None else Path(f"{_stem(name)}-study")
@@ -345,10 +345,11 @@ def _refuse(options: dict[str, Any], reason: str) -> None:
         raise ConfigError(f"{reason}, so that {', '.join(given)} would have no effect. Leave it out.")
 
 
-def _require_change(table: SeriesTable, horizon: int) -> None:
+def _require_change(table: SeriesTable, horizon: int, allow: tuple[str, ...]) -> None:
     found = constant_target(table, split_in_time(table, horizon=horizon))  # which refuses a long horizon
     if found.outcome == "fail":
-        raise DataError(found.sentence)
+        exempt = " No network trains on it, so that --allow LK03 cannot help." if "LK03" in allow else ""
+        raise DataError(f"LK03: {found.sentence}{exempt}")
 
 
 def _facts(table: SeriesTable) -> tuple[str, ...]:
