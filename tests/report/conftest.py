@@ -415,6 +415,7 @@ def _candidate(
         train_s=train_s,
         predict_ms=train_s / 15,
         step_us=None if "both" in label or label == "transformer" else train_s / 2.5,
+        latency_us=1_000 * train_s / 15 if "both" in label or label == "transformer" else train_s / 2,
         peak_mb=180 + parameters / 2_000,
         curves=tuple(
             Curve(

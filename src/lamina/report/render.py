@@ -63,13 +63,15 @@ def render(record: StudyRecord, path: str | os.PathLike[str]) -> None:
 
 def page(record: StudyRecord) -> str:
     """The report as text."""
+    questions = [_question(record, verdict) for verdict in record.questions]
     return fill(
         "template.html.j2",
         {
             "record": record,
             "naming": NAMING[record.task],
             "title": _title(record),
-            "questions": [_question(record, verdict) for verdict in record.questions],
+            "questions": questions,
+            "opening": _opening(questions),
             "beside": _highlights(record),
             "leaderboard": _leaderboard(record),
             "sections": _sections(record),
@@ -141,6 +143,18 @@ def _question(record: StudyRecord, verdict: Verdict) -> Question:
         collapses=tables.collapses(record, verdict),
         figures=tuple(figure for figure in figures if figure is not None),
     )
+
+
+def _opening(questions: list[Question]) -> list[Question]:
+    """What the page begins with, the most important first.
+
+    That is the choice within limits, where there are any, since it names the saved model; then the first
+    question, and whether the answer is better than something trivial.
+    """
+    limited = [question for question in questions if question.verdict.id == "limits"]
+    worth = [question for question in questions if question.verdict.id == "trivial"]
+    shown = [*limited, *questions[:1], *worth]
+    return [question for place, question in enumerate(shown) if question not in shown[:place]]
 
 
 def _leaderboard(record: StudyRecord) -> Section | None:

@@ -93,6 +93,7 @@ def candidate(bench: Bench, standing: Standing, test: TestErrors) -> Candidate:
         predict_ms=costs.single_ms if costs else None,
         predict_256_ms=costs.many_ms if costs else None,
         step_us=costs.step_us if costs else None,
+        latency_us=costs.latency_us if costs else None,
         train_j=_mean_energy(trained),
         peak_mb=max((run.peak_mb for run in shown), default=None),
         outcome="complete" if trained else "collapsed",

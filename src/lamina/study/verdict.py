@@ -342,6 +342,8 @@ class Candidate(_Entry):
         train_j: mean energy of the processor while a seed trained; None where it cannot be read.
         predict_ms: one prediction of one sequence; `predict_256_ms` of 256 at once.
         step_us: one answer of a streaming session; None where the model cannot stream.
+        latency_us: what a limit on latency is held to: nine in ten streamed answers take no longer; the
+            median of `predict` where the model cannot stream.
         peak_mb: peak memory while training.
         outcome: complete, collapsed (failed to train), pruned (stopped early as hopeless), failed (an error).
         reason: why the outcome is not "complete".
@@ -360,6 +362,7 @@ class Candidate(_Entry):
     predict_ms: Number = None
     predict_256_ms: Number = None
     step_us: Number = None
+    latency_us: Number = None
     peak_mb: Number = None
     outcome: Literal["complete", "collapsed", "pruned", "failed"] = "complete"
     reason: str | None = None
