@@ -423,6 +423,7 @@ def _candidate(
                 steps=tuple(steps.tolist()),
                 train=tuple((falling - 0.003 * steps + rng.normal(0, 0.01, 25)).tolist()),
                 validation=tuple((falling + 0.06 + 0.002 * steps + rng.normal(0, 0.015, 25)).tolist()),
+                best_step=20,
             )
             for i in range(3)
         ),

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from lamina.report.render import page as html_page
 from lamina.report.render import render
-from lamina.study.verdict import Candidate, Check, Confusion, Data, Figures, StudyRecord, Verdict
+from lamina.study.verdict import Candidate, Check, Confusion, Data, Figures, Gap, StudyRecord, Verdict
 
 Opener = Callable[..., Page]
 Visit = Callable[..., AbstractContextManager[Page]]
@@ -136,6 +136,37 @@ def test_a_study_with_limits_opens_with_the_model_that_keeps_them(forecast_recor
     assert "The limits cost 8\xa0% against" in verdict
     assert "<strong>How many layers?</strong> 2 layers." in verdict
     assert "<strong>Is it better than something trivial?</strong>" in verdict
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
+def test_the_gaps_of_overfitting_are_drawn(
+    *,
+    open_report: Opener,
+    forecast_record: StudyRecord,
+    faults_of_axe: Callable[..., list[object]],
+    marks_by_chart: Marks,
+    words_cut: Callable[[Page], list[str]],
+    tmp_path: Path,
+    width: int,
+    dark: bool,
+) -> None:
+    verdict = Verdict(
+        id="overfitting",
+        answer="grows with depth",
+        status="decided",
+        sentence="Training loss lies 10 % below validation loss with 1 layer and 30 % below it with 3.",
+        arms=("lstm-1", "lstm-2", "lstm-3"),
+        gaps=tuple(
+            Gap(arm=str(layers), train=1 - gap, validation=1.0, gap=gap, spread=0.02, seeds=5)
+            for layers, gap in ((1, 0.1), (2, -0.02), (3, 0.3))
+        ),
+    )
+    record = forecast_record.model_copy(update={"questions": (verdict,)})
+    page = open_report(record, width=width, dark=dark)
+    assert marks_by_chart(page)["figure-gaps-overfitting"] == 3 + 3 + 1  # means, intervals, zero
+    assert words_cut(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert faults_of_axe(tmp_path / "report.html", dark=dark) == []
 
 
 def test_checks_bear_the_code_that_exempts_them(forecast_record: StudyRecord) -> None:

@@ -132,8 +132,24 @@ def _curve_figures(record: StudyRecord, verdict: Verdict) -> tuple[Figure | None
     )
 
 
+def _gap_figures(verdict: Verdict) -> tuple[Figure | None, ...]:
+    return (
+        figure(
+            f"gaps-{verdict.id}",
+            "How far training loss lies below validation loss, as a share of the latter; above zero the "
+            "network knows the training part better. Bars are the 95 % interval of the mean over seeds.",
+            question_charts.gaps_by_arm(verdict),
+        ),
+    )
+
+
 def _question(record: StudyRecord, verdict: Verdict) -> Question:
-    figures = _curve_figures(record, verdict) if verdict.curves else _arm_figures(record, verdict)
+    if verdict.curves:
+        figures = _curve_figures(record, verdict)
+    elif verdict.gaps:
+        figures = _gap_figures(verdict)
+    else:
+        figures = _arm_figures(record, verdict)
     return Question(
         title=QUESTIONS.get(verdict.id, verdict.id.replace("_", " ").capitalize()),
         verdict=verdict,

@@ -104,6 +104,7 @@ def candidate(bench: Bench, standing: Standing, test: TestErrors) -> Candidate:
                 steps=tuple(run.history["steps"]),
                 train=tuple(run.history["train_loss"]),
                 validation=tuple(run.history["validation_loss"]),
+                best_step=run.history["best_step"],
             )
             for run in trained
         ),

@@ -317,12 +317,25 @@ class Score(_Entry):
 
 
 class Curve(_Entry):
-    """Training and validation loss of one seed, one value an entry of `steps`."""
+    """Training and validation loss of one seed, one value an entry of `steps`.
+
+    The weights of `best_step` were kept; None in records made before it was.
+    """
 
     seed: int
     steps: tuple[int, ...]
     train: Numbers
     validation: Numbers
+    best_step: int | None = None
+
+    @property
+    def at_best(self) -> tuple[float, float] | None:
+        """Training and validation loss where the weights were kept; None where they are not known."""
+        if self.best_step not in self.steps:
+            return None
+        place = self.steps.index(self.best_step)
+        train, validation = self.train[place], self.validation[place]
+        return None if train is None or validation is None else (train, validation)
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
