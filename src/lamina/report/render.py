@@ -9,7 +9,7 @@ from pathlib import Path
 from lamina.report import cost_chart, prediction_charts, question_charts, tables, training_charts
 from lamina.report.formats import NAMING, duration
 from lamina.report.page_parts import Figure, Highlight, Section, figure, fill, section, write_whole
-from lamina.report.sides import Sides, sides
+from lamina.report.sides import sides
 from lamina.report.standings import Standing, standings
 from lamina.report.tables import Table
 from lamina.study.verdict import StudyRecord, Verdict
@@ -41,11 +41,11 @@ STATUS = {
 
 @dataclass(frozen=True)
 class Question:
-    """A verdict with what stands behind it; ``sides`` of a question that sets two kinds side by side."""
+    """A verdict with what stands behind it; ``sides`` says where each of two kinds is ahead."""
 
     title: str
     verdict: Verdict
-    sides: Sides | None
+    sides: Table | None
     status: str
     table: Table | None
     collapses: Table | None

@@ -183,12 +183,11 @@ def verdict(
         methods: ids of the trivial methods.
         collapses: arms that failed to train.
     """
-    answer: str | int = int(decision.answer) if decision.question in OF_DEPTH else decision.answer
-    settled = decision.status != "undecided"
+    answer, chosen = answered(decision, ids)
     effect, interval = _on_test(bench, decision, ids, test, methods)
     return Verdict(
         id=decision.question,
-        answer=answer if settled else None,
+        answer=answer,
         status=decision.status,
         sentence=decision.sentence,
         effect=decision.effect,
@@ -202,7 +201,7 @@ def verdict(
         test_effect=effect,
         test_interval=interval,
         arms=tuple(ids.values()),
-        chosen=ids.get(decision.answer) if settled else None,
+        chosen=chosen,
         collapses=tuple(Collapse(**asdict(one)) for one in collapses),
         evidence=None if book is None else _evidence(decision, ids, test, methods, book),
     )
@@ -224,6 +223,7 @@ def _evidence(
                 test_deterministic=ids.get(arm.name) in methods,
                 collapsed=arm.collapsed,
                 train_s=arm.train_s,
+                id=ids.get(arm.name),
             )
             for arm in basis.arms
         ),
@@ -263,7 +263,7 @@ def estimated(
     )
     return Verdict(
         id=question,
-        answer=estimate.answer if estimate.status != "undecided" else None,
+        answer=settled_answer(estimate),
         status=estimate.status,
         sentence=estimate.sentence,
         effect=estimate.effect,
@@ -273,22 +273,40 @@ def estimated(
         p=estimate.p,
         correction="none",
         arms=tuple(design.id for design in designs.values() if design.id in known),
-        curves=tuple(
-            LearningCurve(
-                label=curve.label,
-                shares=curve.shares,
-                scores=curve.means,
-                law=curve.law,
-                gain=curve.gain,
-                interval=curve.interval,
-                overtakes=curve.overtakes,
-                ahead=curve.ahead,
-                behind=curve.behind,
-            )
-            for curve in estimate.curves
-        ),
+        curves=recorded_curves(estimate),
         gaps=tuple(Gap(**asdict(gap)) for gap in estimate.gaps),
         evidence=Evidence(arms=arms) if arms else None,
+    )
+
+
+def answered(decision: Decision, ids: dict[str, str]) -> tuple[str | int | None, str | None]:
+    """The arm that a settled decision names, and the id behind it; None twice while undecided."""
+    if decision.status == "undecided":
+        return None, None
+    answer: str | int = int(decision.answer) if decision.question in OF_DEPTH else decision.answer
+    return answer, ids.get(decision.answer)
+
+
+def settled_answer(estimate: Estimate) -> str | None:
+    """What a settled estimate answers."""
+    return estimate.answer if estimate.status != "undecided" else None
+
+
+def recorded_curves(estimate: Estimate) -> tuple[LearningCurve, ...]:
+    """The entries of its learning curves."""
+    return tuple(
+        LearningCurve(
+            label=curve.label,
+            shares=curve.shares,
+            scores=curve.means,
+            law=curve.law,
+            gain=curve.gain,
+            interval=curve.interval,
+            overtakes=curve.overtakes,
+            ahead=curve.ahead,
+            behind=curve.behind,
+        )
+        for curve in estimate.curves
     )
 
 

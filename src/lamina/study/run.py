@@ -34,6 +34,7 @@ from lamina.study.record import (
     verdict,
     winner_of,
 )
+from lamina.study.sides import sentence
 from lamina.study.trials import Trials
 from lamina.study.verdict import Best, Data, Environment, Figures, Settings, StudyRecord, Verdict
 from lamina.study.verdict import Budget as BudgetRecord
@@ -278,6 +279,7 @@ def run_study(
         scores=book.save(folder),
         figures=shown.figures,
     )
+    record = _with_sides(record)
     after = check_findings(record, streams=limits.latency_us is not None)
     if limits.given and record.best is not None:
         saved = {**_parameters(record), **shown.costs, **_latency(bench, folder / BEST, limits)}
@@ -371,6 +373,15 @@ def _questions(
     if findings.fit is not None:
         verdicts.append(limited(findings.fit, known))
     return tuple(verdicts)
+
+
+def _with_sides(record: StudyRecord) -> StudyRecord:
+    """The record with the sentence of where BERT and the stack are each ahead, which other entries tell."""
+    questions = [
+        one.model_copy(update={"sides": sentence(record, one)}) if one.id == "bert" else one
+        for one in record.questions
+    ]
+    return record.model_copy(update={"questions": tuple(questions)})
 
 
 def _parameters(record: StudyRecord) -> dict[str, float]:

@@ -190,6 +190,7 @@ class ScoredArm(_Entry):
         collapsed: seeds that failed to train.
         train_s: seconds to train one seed.
         share: of the training rows, for the question after more data.
+        id: of the candidate or method; None where it is not in the record.
     """
 
     name: str
@@ -200,6 +201,7 @@ class ScoredArm(_Entry):
     collapsed: int = 0
     train_s: Number = None
     share: Number = None
+    id: str | None = None
 
 
 class Evidence(_Entry):
@@ -271,6 +273,7 @@ class Verdict(_Entry):
         curves: of the question after more data.
         gaps: of the question after overfitting.
         options: of the choice within limits on cost.
+        sides: of the question after BERT, at which data size, latency and cost each of the two is ahead.
         evidence: the scores that it follows from; None where it does not follow from scores.
     """
 
@@ -294,6 +297,7 @@ class Verdict(_Entry):
     curves: tuple[LearningCurve, ...] = ()
     gaps: tuple[Gap, ...] = ()
     options: tuple[Option, ...] = ()
+    sides: str | None = None
     evidence: Evidence | None = None
 
     @property
