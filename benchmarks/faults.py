@@ -2,7 +2,9 @@
 
 Each of 45 faults is planted in series or sequences that are sound otherwise, bundled or made. A fault counts
 as found where a check that should name it does not pass. Then every check runs on every data set at hand as
-published, split as a study would split it; what does not pass there is an alarm, counted by check.
+published, split as a study would split it; what does not pass there is an alarm. Alarms are counted by data
+set and by check. One that was looked at and is true of its data stands in ``TRUE_OF_DATA`` with the reason;
+any other is false, and at most 5 % of the data sets may raise one.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from lamina.study.checks import CheckResult
 from lamina.study.labelled_checks import check_labelled
 from lamina.study.row_checks import check_rows, fitted_on_training, windows_apart
 from lamina.study.table_checks import check_table
+from lamina.study.trials import RATES
 from lamina.study.verdict import (
     Baseline,
     Best,
@@ -51,6 +54,24 @@ Results = list[CheckResult]
 Rng = np.random.Generator
 HORIZON = 24
 FOUND_BAR, ALARM_BAR = 0.95, 0.05
+# Distances and shifts are those of LK04; copies were compared value by value.
+TRUE_OF_DATA = {
+    ("ETTh1", "LK04"): "the test part lies 1.6 standard deviations below training",
+    ("ETTm1", "LK04"): "the test part lies 1.6 standard deviations below training",
+    (
+        "tourism_monthly",
+        "LK04",
+    ): "the means of 232 of 366 test parts lie beyond 80 % of their training values",
+    (
+        "tourism_quarterly",
+        "LK04",
+    ): "the means of 291 of 427 test parts lie beyond 80 % of their training values",
+    ("tourism_yearly", "LK04"): "the means of 413 of 518 test parts lie beyond 80 % of their training values",
+    ("sp500", "LK04"): "every test value lies above all of training",
+    ("airline", "LK04"): "the test part lies 2.4 standard deviations above training",
+    ("FaceAll", "LB01"): "test sequence 663 is a training sequence, value for value",
+    ("SwedishLeaf", "LB01"): "test sequences 243 and 407 are training sequences, value for value",
+}
 
 
 @dataclass(frozen=True)
@@ -332,6 +353,7 @@ def record(
                 "hidden_sizes": [64] * depth,
                 "directions": [directions],
                 "learning_rate": rate,
+                "learning_rates": [*RATES],
                 "dropout": dropout,
             },
             scores=tuple(
@@ -496,12 +518,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{mark}  {outcome.name:52} {', '.join(outcome.spoke) or '-'}")
     print()
     for name, code in alarms:
-        print(f"alarm   {name:52} {code}")
-    share, rate = found / len(faults), len(alarms) / checks
+        print(f"alarm   {name:52} {code}  {TRUE_OF_DATA.get((name, code), 'FALSE')}")
+    alarmed = {name for name, _ in alarms}
+    false_of = {name for name, code in alarms if (name, code) not in TRUE_OF_DATA}
+    sets = len(clean) - 1  # the last is a finding
+    share, rate = found / len(faults), len(false_of) / sets
     print(
         f"\n{found} of {len(faults)} faults found ({share:.1%}, bar {FOUND_BAR:.0%}); "
-        f"{len(alarms)} alarms in {checks} checks of {len(clean)} sound sets "
-        f"({rate:.1%}, bar {ALARM_BAR:.0%})"
+        f"{len(alarms)} alarms in {checks} checks ({len(alarms) / checks:.1%}), "
+        f"on {len(alarmed)} of {sets} data sets ({len(alarmed) / sets:.1%}); "
+        f"false ones on {len(false_of)} data sets ({rate:.1%}, bar {ALARM_BAR:.0%})"
     )
     met = share >= FOUND_BAR and rate <= ALARM_BAR
     if chosen.json:
@@ -510,7 +536,12 @@ def main(arguments: list[str] | None = None) -> int:
             "faults": len(faults),
             "found": found,
             "checks_of_sound_sets": checks,
-            "alarms": alarms,
+            "alarms": [
+                {"name": name, "code": code, "true": TRUE_OF_DATA.get((name, code))} for name, code in alarms
+            ],
+            "alarms_by_check": len(alarms) / checks,
+            "alarms_by_set": len(alarmed) / sets,
+            "false_alarms_by_set": rate,
             "met": met,
             "planted": [asdict(outcome) for outcome in faults],
             "sound": [asdict(outcome) for outcome in clean],

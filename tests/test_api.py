@@ -175,6 +175,8 @@ def test_labels_and_a_table_do_not_mix() -> None:
 
 
 def test_a_constant_target_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="y is constant in training: there is nothing to learn"):
+    with pytest.raises(DataError, match=r"LK03: y is constant in training: .* Choose another target\.$"):
         study(hourly(100, np.ones(100)), horizon=3, out=tmp_path / "out")
+    with pytest.raises(DataError, match="No network trains on it, so that --allow LK03 cannot help"):
+        study(hourly(100, np.ones(100)), horizon=3, out=tmp_path / "out", allow=["LK03"])
     assert not (tmp_path / "out").exists()

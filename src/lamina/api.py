@@ -212,8 +212,8 @@ def study(
             network that cannot stream, as ``predict`` does.
         max_params: numbers that the network learns.
         max_train_time: seconds, or such as 30s or 2m, to train one seed.
-        max_memory: bytes, or such as 200MB, by which training may grow the process. Of the networks that keep
-            all limits the best is recommended; smaller ones are tried for them.
+        max_memory: bytes, or such as 200MB, by which training may grow the process. Where the answer breaks
+            a limit, the smallest that is as good as the best that keeps them all is recommended.
         allow: codes of checks, such as LK05, that are told but neither leave a column out nor end the study.
         seed: the same seed gives the same search.
         out: folder for the results; default ``<name>-study``.
@@ -281,7 +281,7 @@ def study(
             raise ConfigError(
                 "a forecast needs a horizon: the number of rows ahead. Give horizon= (--horizon)."
             )
-        _require_change(table, horizon)
+        _require_change(table, horizon, allowed)
         table, checks = _without_leaks(table, horizon, allowed)
         bench, facts = ForecastBench(table, horizon=horizon, metric=_metric(metric), path=name), _facts(table)
     folder = Path(out) if out is not None else Path(f"{_stem(name)}-study")
@@ -345,10 +345,11 @@ def _refuse(options: dict[str, Any], reason: str) -> None:
         raise ConfigError(f"{reason}, so that {', '.join(given)} would have no effect. Leave it out.")
 
 
-def _require_change(table: SeriesTable, horizon: int) -> None:
+def _require_change(table: SeriesTable, horizon: int, allow: tuple[str, ...]) -> None:
     found = constant_target(table, split_in_time(table, horizon=horizon))  # which refuses a long horizon
     if found.outcome == "fail":
-        raise DataError(found.sentence)
+        exempt = " No network trains on it, so that --allow LK03 cannot help." if "LK03" in allow else ""
+        raise DataError(f"LK03: {found.sentence}{exempt}")
 
 
 def _facts(table: SeriesTable) -> tuple[str, ...]:

@@ -415,6 +415,7 @@ def _candidate(
         train_s=train_s,
         predict_ms=train_s / 15,
         step_us=None if "both" in label or label == "transformer" else train_s / 2.5,
+        latency_us=1_000 * train_s / 15 if "both" in label or label == "transformer" else train_s / 2,
         peak_mb=180 + parameters / 2_000,
         curves=tuple(
             Curve(
@@ -422,6 +423,7 @@ def _candidate(
                 steps=tuple(steps.tolist()),
                 train=tuple((falling - 0.003 * steps + rng.normal(0, 0.01, 25)).tolist()),
                 validation=tuple((falling + 0.06 + 0.002 * steps + rng.normal(0, 0.015, 25)).tolist()),
+                best_step=20,
             )
             for i in range(3)
         ),

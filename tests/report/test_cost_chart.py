@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from lamina.report import cost_chart
 from lamina.study.verdict import StudyRecord
 
@@ -38,6 +40,9 @@ def test_each_cost_has_its_own_points_and_the_rule_of_its_limit(
     forecast_record: StudyRecord, rows_of: Rows
 ) -> None:
     points, limits = rows_of(cost_chart.accuracy_against_cost(forecast_record))
-    assert {limit["cost"]: limit["limit"] for limit in limits if limit["seen"]} == {"step_us": 20.0}
+    assert {limit["cost"]: limit["limit"] for limit in limits if limit["seen"]} == {"latency_us": 20.0}
+    held = {point["name"]: point["time"] for point in points if point["cost"] == "latency_us"}
+    assert held["lstm ×2"] == 7.0  # nine in ten streamed answers
+    assert held["transformer"] == pytest.approx(1733, abs=1)  # cannot stream, so one prediction
     steps = [point for point in points if point["cost"] == "step_us"]
     assert {point["name"] for point in steps} == {"lstm ×1", "lstm ×2", "lstm ×3", "gru ×2"}

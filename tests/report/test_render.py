@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from lamina.report.render import page as html_page
 from lamina.report.render import render
-from lamina.study.verdict import Candidate, Check, Confusion, Data, Figures, StudyRecord
+from lamina.study.verdict import Candidate, Check, Confusion, Data, Figures, Gap, StudyRecord, Verdict
 
 Opener = Callable[..., Page]
 Visit = Callable[..., AbstractContextManager[Page]]
@@ -121,6 +121,61 @@ def test_the_verdict_comes_first_and_is_the_largest_text(forecast_page: Page) ->
     assert "cars_tomorrow" in forecast_page.locator("#verdict .notice").inner_text()
 
 
+def test_a_study_with_limits_opens_with_the_model_that_keeps_them(forecast_record: StudyRecord) -> None:
+    limits = Verdict(
+        id="limits",
+        answer="lstm ×1",
+        status="decided",
+        sentence="lstm ×1: the smallest that keeps the limits (9 us). The limits cost 8 % against lstm ×2.",
+        arms=("lstm-1", "lstm-2"),
+        chosen="lstm-1",
+    )
+    text = html_page(forecast_record.model_copy(update={"questions": (*forecast_record.questions, limits)}))
+    verdict = text[text.index('id="verdict"') : text.index("<nav")]
+    assert '<p class="lead">lstm\xa0×1: the smallest that keeps the limits</p>' in verdict
+    assert "The limits cost 8\xa0% against" in verdict
+    assert "<strong>How many layers?</strong> 2 layers." in verdict
+    assert "<strong>Is it better than something trivial?</strong>" in verdict
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
+def test_the_gaps_of_overfitting_are_drawn(
+    *,
+    open_report: Opener,
+    forecast_record: StudyRecord,
+    faults_of_axe: Callable[..., list[object]],
+    marks_by_chart: Marks,
+    words_cut: Callable[[Page], list[str]],
+    tmp_path: Path,
+    width: int,
+    dark: bool,
+) -> None:
+    verdict = Verdict(
+        id="overfitting",
+        answer="grows with depth",
+        status="decided",
+        sentence="Training loss lies 10 % below validation loss with 1 layer and 30 % below it with 3.",
+        arms=("lstm-1", "lstm-2", "lstm-3"),
+        gaps=tuple(
+            Gap(arm=str(layers), train=1 - gap, validation=1.0, gap=gap, spread=0.02, seeds=5)
+            for layers, gap in ((1, 0.1), (2, -0.02), (3, 0.3))
+        ),
+    )
+    record = forecast_record.model_copy(update={"questions": (verdict,)})
+    page = open_report(record, width=width, dark=dark)
+    assert marks_by_chart(page)["figure-gaps-overfitting"] == 3 + 3 + 1  # means, intervals, zero
+    assert words_cut(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert faults_of_axe(tmp_path / "report.html", dark=dark) == []
+
+
+def test_checks_bear_the_code_that_exempts_them(forecast_record: StudyRecord) -> None:
+    text = html_page(forecast_record)
+    assert "<b>Warning leak</b> Column" in text
+    assert "<code>leak</code> Column" in text
+    assert "<code>calendar</code> Time stamps" in text
+
+
 def test_columns_sort_by_figure_both_ways_with_unknown_last(forecast_page: Page) -> None:
     heading = forecast_page.locator("#leaderboard th", has_text="train (s)")
     column = heading.evaluate("cell => cell.cellIndex")
@@ -160,11 +215,13 @@ def test_another_series_and_model_can_be_chosen(forecast_page: Page) -> None:
 
 
 def test_the_chart_of_costs_shows_the_cost_chosen_and_its_limit(forecast_page: Page) -> None:
-    """Networks and baselines have a training time; only the causal networks have a streaming step."""
+    """Networks and baselines have a training time; a streaming step have only the causal networks."""
     points = "document.querySelectorAll('#figure-cost g.mark-symbol.role-mark path').length"
     assert forecast_page.evaluate(points) == 6 + 4
     forecast_page.locator("#figure-cost select").select_option(label="one streamed answer (µs)")
     forecast_page.wait_for_function(f"() => {points} === 4")
+    forecast_page.locator("#figure-cost select").select_option(label="answers, as a limit holds them (µs)")
+    forecast_page.wait_for_function(f"() => {points} === 6")
     rule = forecast_page.locator("#figure-cost g.layer_0_marks line")
     assert rule.get_attribute("opacity") == "1"
     forecast_page.locator("#figure-cost select").select_option(label="training time of a seed (s)")

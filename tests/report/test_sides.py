@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from lamina.report.render import page
 from lamina.report.sides import sides
+from lamina.study.sides import sentence
 from lamina.study.verdict import LearningCurve, StudyRecord, Verdict
 
 PAIR = ("lstm-1", "lstm-2")
@@ -50,10 +52,11 @@ def with_questions(record: StudyRecord, *questions: Verdict) -> StudyRecord:
 def test_sizes_and_costs_say_who_is_ahead(forecast_record: StudyRecord) -> None:
     verdict = question("decided", "lstm-2")
     data = curves(first="lstm ×1", other="lstm ×2", ahead=(0, 0, 0.5, 1), behind=(1, 0.96, 0.2, 0))
-    found = sides(with_questions(forecast_record, verdict, data), verdict)
+    record = with_questions(forecast_record, verdict, data)
+    found = sides(record, verdict)
     assert found is not None
-    rows = [[cell.text for cell in row.cells] for row in found.table.rows]
-    assert found.table.columns == ("where (MASE, or a cost)", "lstm ×1", "lstm ×2", "ahead")
+    rows = [[cell.text for cell in row.cells] for row in found.rows]
+    assert found.columns == ("where (MASE, or a cost)", "lstm ×1", "lstm ×2", "ahead")
     assert rows[:4] == [
         ["100 training rows", "0.9", "1.2", "lstm ×1"],
         ["200 training rows", "0.8", "0.9", "lstm ×1"],
@@ -64,7 +67,7 @@ def test_sizes_and_costs_say_who_is_ahead(forecast_record: StudyRecord) -> None:
     assert costs["predict one (ms)"] == ["0.6", "0.933", "lstm ×1, 1.6 ×"]
     assert costs["train a seed (s)"] == ["9", "14", "lstm ×1, 1.6 ×"]
     assert costs["parameters"] == ["19,000", "52,000", "lstm ×1, 2.7 ×"]
-    assert found.sentence == (
+    assert sentence(record, verdict) == (
         "By data size, in training rows: with 100 and 200 lstm ×1 is ahead; "
         "with 400 the two are not told apart; with 800 lstm ×2 is ahead. "
         "By latency: lstm ×1 answers in 0.6 ms, lstm ×2 in 0.93 ms; "
@@ -78,19 +81,18 @@ def test_the_order_of_the_curves_does_not_matter(forecast_record: StudyRecord) -
     data = curves(first="lstm ×2", other="lstm ×1", ahead=(0, 1, None, 1), behind=(1, 0, None, 0))
     found = sides(with_questions(forecast_record, verdict, data), verdict)
     assert found is not None
-    ahead = [row.cells[3].text for row in found.table.rows[:4]]
+    ahead = [row.cells[3].text for row in found.rows[:4]]
     assert ahead == ["lstm ×2", "lstm ×1", "not told apart", "no difference that matters"]
 
 
 def test_where_more_data_were_not_asked_about_it_is_said_how_to(forecast_record: StudyRecord) -> None:
     verdict = question("undecided")
-    found = sides(with_questions(forecast_record, verdict), verdict)
+    record = with_questions(forecast_record, verdict)
+    found, told = sides(record, verdict), sentence(record, verdict)
     assert found is not None
-    assert (
-        "with 800 the two are not told apart. With fewer they were not compared; --ask bert,data"
-        in found.sentence
-    )
-    assert found.table.rows[0].cells[3].text == "not told apart"
+    assert told is not None
+    assert "with 800 the two are not told apart. With fewer they were not compared; --ask bert,data" in told
+    assert found.rows[0].cells[3].text == "not told apart"
 
 
 @pytest.mark.parametrize("arms", [(), ("lstm-1",), ("lstm-1", "gone")])
@@ -98,4 +100,13 @@ def test_a_question_without_two_networks_has_no_sides(
     forecast_record: StudyRecord, arms: tuple[str, ...]
 ) -> None:
     verdict = question("undecided", arms=arms)
-    assert sides(with_questions(forecast_record, verdict), verdict) is None
+    record = with_questions(forecast_record, verdict)
+    assert sides(record, verdict) is None
+    assert sentence(record, verdict) is None
+
+
+def test_the_page_prints_the_sentence_of_the_record(forecast_record: StudyRecord) -> None:
+    verdict = question("decided", "lstm-2", sides="By data size: as the record says.")
+    text = page(with_questions(forecast_record, verdict))
+    assert '<p class="sentence">By data size: as the record says.</p>' in text
+    assert "By latency" not in page(with_questions(forecast_record, question("decided", "lstm-2")))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from lamina.report import tables
 from lamina.report.tables import Table
 from lamina.study.verdict import Figures, Forecast, StudyRecord
@@ -31,14 +33,16 @@ def test_a_question_shows_its_arms_in_its_own_order(forecast_record: StudyRecord
     assert [row[2] for row in texts(table)] == ["5"] * 4
 
 
-def test_the_gap_is_validation_less_training_at_the_end(forecast_record: StudyRecord) -> None:
+def test_the_gap_is_that_of_the_weights_that_were_kept(forecast_record: StudyRecord) -> None:
     table = tables.fit_quality(forecast_record)
     assert table is not None
     curves = forecast_record.candidates[0].curves
-    gaps = [(curve.validation[-1] or 0.0) - (curve.train[-1] or 0.0) for curve in curves]
-    gap = table.rows[0].cells[table.columns.index("gap")].figure
-    assert gap is not None
-    assert abs(gap - sum(gaps) / len(gaps)) < 1e-12
+    assert {curve.best_step for curve in curves} == {20}  # of 25
+    gaps = [1 - (curve.train[19] or 0.0) / (curve.validation[19] or 1.0) for curve in curves]
+    cells = dict(zip(table.columns, table.rows[0].cells, strict=True))
+    assert cells["gap"].figure == pytest.approx(sum(gaps) / len(gaps))
+    assert cells["gap"].text.endswith(" %")
+    assert cells["training loss"].figure == pytest.approx(sum(curve.train[19] or 0 for curve in curves) / 3)
 
 
 def test_coverage_counts_only_steps_whose_truth_is_known(baselines_record: StudyRecord) -> None:

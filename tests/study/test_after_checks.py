@@ -7,6 +7,8 @@ import pytest
 
 from lamina.study.after_checks import check_findings, earlier_readings
 from lamina.study.checks import CheckResult
+from lamina.study.space import Design
+from lamina.study.trials import rates
 from lamina.study.verdict import (
     Baseline,
     Best,
@@ -27,6 +29,7 @@ def candidate(layers: int, score: float, **config: Any) -> Candidate:
         "hidden_sizes": [8] * layers,
         "directions": ["forward"],
         "learning_rate": 2e-3,
+        "learning_rates": [5e-4, 1e-2],
         "dropout": 0.1,
     }
     return Candidate(
@@ -97,6 +100,23 @@ def test_losing_to_the_simplest_method_names_the_best_one() -> None:
 def test_values_at_the_edge_are_named(fields: dict[str, Any], setting: str) -> None:
     result = by_code(study(**fields))["ED01"]
     assert (result.outcome, result.evidence["setting"]) == ("warn", setting)
+
+
+@pytest.mark.parametrize(
+    ("design", "rate", "outcome"),
+    [
+        (Design(bert="some/checkpoint"), 4e-5, "pass"),  # the first of its trials
+        (Design(bert="some/checkpoint"), 9.8e-5, "warn"),
+        (Design(bert="small"), 5e-4, "pass"),
+        (Design(careful=True), 3.25e-3, "warn"),
+        (Design(careful=True), 4.9e-4, "pass"),
+    ],
+)
+def test_the_edge_is_that_of_the_range_the_design_was_searched_in(
+    design: Design, rate: float, outcome: str
+) -> None:
+    result = by_code(study(learning_rate=rate, learning_rates=[*rates(design)]))["ED01"]
+    assert result.outcome == outcome
 
 
 def test_no_dropout_is_no_edge() -> None:

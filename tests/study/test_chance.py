@@ -105,6 +105,21 @@ def test_effects_and_gaps_turn_into_each_other(higher_is_better: bool, means: tu
     assert scale.gap(effect) == pytest.approx(scale.size(*means))
 
 
+def test_the_gap_of_a_root_and_its_error_are_half_those_of_its_square() -> None:
+    """Mean squared errors of 1.00 and 0.81: an RMSE of 0.9 is a tenth better, with half the error."""
+    rng = np.random.default_rng(0)
+    windows = Windows(INDEPENDENT)
+    a, b = (spread(Arm("", mean * rng.gamma(50, 1 / 50, (SEEDS, WINDOWS))), windows) for mean in (1.0, 0.81))
+    squared = gap(a, b, windows, Scale.of(a.mean, b.mean, higher_is_better=False))
+    root = gap(a, b, windows, Scale.of(a.mean, b.mean, higher_is_better=False, power=0.5))
+    assert root.size == pytest.approx(squared.size / 2)
+    assert root.error == pytest.approx(squared.error / 2)
+    assert root.freedom == pytest.approx(squared.freedom)
+    scale = Scale.of(1.0, 0.81, higher_is_better=False, power=0.5)
+    assert scale.effect(scale.size(1.0, 0.81)) == pytest.approx(0.1)
+    assert scale.gap(0.1) == pytest.approx(scale.size(1.0, 0.81))
+
+
 def test_ratios_beyond_a_thousand_are_cut() -> None:
     assert LOWER.effect(-1e6) == LOWER.effect(-FARTHEST) == pytest.approx(1 - 1_000)
     assert LOWER.gap(1.5) == math.inf

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from lamina.study.bench import Run, Settings, Standing, Trivial
+from lamina.study.bench import Run, Settings, Standing
 from lamina.study.collapse import Collapse, fails_too_often, mark, told
 from lamina.study.space import Design
 
-MAJORITY = Trivial("majority", np.r_[np.ones(50), np.zeros(50)], np.zeros(0), 0.0, 0.0)
-NAIVE = Trivial("naive", np.full(100, 2.0), np.zeros(0), 0.0, 0.0)
+MAJORITY, NAIVE = 0.5, 2.0
 
 
 def standing(*means: float) -> Standing:
@@ -51,6 +52,14 @@ def test_less_than_half_the_accuracy_of_the_simplest_method_is_a_collapse() -> N
     assert found.repeats[1].reason == "its accuracy is 0.1 times that of the simplest method"
 
 
+def test_the_metric_is_judged_and_not_the_scores_that_make_it() -> None:
+    """An RMSE of 1.5 times the simplest method's, which are 2.25 times its squared errors."""
+    found = standing(3.0)
+    found.repeats[0].errors **= 2
+    mark([found], NAIVE, higher_is_better=False)
+    assert failed(found) == [False]
+
+
 def test_a_weaker_design_that_learned_is_no_collapse() -> None:
     """Half of the gain of the best is weak, not untrained."""
     found, other = standing(1.5), standing(1.0)
@@ -60,7 +69,7 @@ def test_a_weaker_design_that_learned_is_no_collapse() -> None:
 
 def test_without_a_simplest_method_nothing_is_marked() -> None:
     found = standing(9.0)
-    mark([found], None, higher_is_better=False)
+    mark([found], math.nan, higher_is_better=False)
     assert failed(found) == [False]
 
 

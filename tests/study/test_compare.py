@@ -46,6 +46,9 @@ def test_answers_scores_and_settings_that_changed_are_named(fake: Callable[..., 
     answers = by_name(changes, "answers")
     assert answers["depth"].before == "decided: 2"
     assert answers["depth"].after == "decided: 1"
+    assert "2 layers" in answers["depth sentence"].before
+    assert answers["depth effect"].before == before.questions[0].effect
+    assert answers["depth interval"].after == after.questions[0].interval
     scores = by_name(changes, "scores")
     ratio = scores["lstm-2-forward (test)"].ratio
     assert ratio is not None
@@ -67,3 +70,13 @@ def test_other_data_are_told_and_small_differences_of_time_are_not(
     changes = compare_records(before, after)
     assert set(by_name(changes, "data")) == {"hash", "splits train"}
     assert [change.ratio for change in changes if change.part == "costs"] == [2.0]
+
+
+def test_energy_and_predictions_of_many_are_costs_too(fake: Callable[..., Any], tmp_path: Path) -> None:
+    record = study(fake(truth=TRUTH), tmp_path / "a")
+    first, *others = record.candidates
+    before = record.model_copy(update={"candidates": (first.model_copy(update={"train_j": 4.0}), *others)})
+    changed = first.model_copy(update={"train_j": 6.0, "predict_256_ms": 3.0})
+    after = record.model_copy(update={"candidates": (changed, *others)})
+    costs = {change.name: change.ratio for change in compare_records(before, after)}
+    assert costs == {f"{first.id} train_j": 1.5, f"{first.id} predict_256_ms": 1.5}

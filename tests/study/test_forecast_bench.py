@@ -9,13 +9,17 @@ import pytest
 
 from lamina.data.series import read_series
 from lamina.study.bench import Job, Settings
+from lamina.study.decide import decide
 from lamina.study.forecast_bench import ForecastBench
+from lamina.study.learning_curve import Point, learning_curves
+from lamina.study.scores import Arm
 from lamina.study.space import Design
+from lamina.tasks.forecast import PointMetric
 
 
-def made(y: np.ndarray) -> ForecastBench:
+def made(y: np.ndarray, metric: PointMetric = "mae") -> ForecastBench:
     time = np.datetime64("2024-01-01", "us") + np.arange(len(y)) * np.timedelta64(1, "h")
-    return ForecastBench(read_series(pl.DataFrame({"ds": time, "y": y})), horizon=4, metric="mae", path="p")
+    return ForecastBench(read_series(pl.DataFrame({"ds": time, "y": y})), horizon=4, metric=metric, path="p")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,21 @@ def test_a_run_is_scored_saved_and_refitted(y: np.ndarray, tmp_path: Path) -> No
     assert bench.predict_cost(tmp_path / "model").single_ms > 0
     bench.refit(tmp_path / "model", steps=5, max_seconds=10.0, out=tmp_path / "best")
     assert np.isfinite(bench.test_errors(tmp_path / "best")).all()
+
+
+def test_effects_and_curves_are_of_the_root_where_the_metric_is_rmse(y: np.ndarray) -> None:
+    bench = made(y, metric="rmse")
+    assert (bench.layout.power, bench.test_layout.power, made(y).layout.power) == (0.5, 0.5, 1.0)
+    rng = np.random.default_rng(0)
+    squared = [level**2 * rng.gamma(400, 1 / 400, (5, 27)) for level in (1.0, 0.898)]
+    found = decide("depth", [Arm("1", squared[0]), Arm("2", squared[1])], bench.layout)
+    scores = [bench.summary(one) for one in squared]
+    assert found.effect == pytest.approx(1 - scores[1] / scores[0])  # 0.102, and not 0.193
+    assert found.effect == pytest.approx(0.102, abs=0.01)
+    points = [Point(share, share**-0.5 * squared[0]) for share in (0.25, 0.5, 1.0)]
+    (curve,) = learning_curves({"a": points}, bench.layout, higher_is_better=False, rope=0.005)
+    assert curve.means == pytest.approx([scores[0] * share**-0.25 for share in (0.25, 0.5, 1.0)])
+    assert curve.gain == pytest.approx(1 - 2**-0.25, abs=0.01)
 
 
 def test_the_test_part_does_not_move_the_training(y: np.ndarray) -> None:

@@ -71,3 +71,6 @@ def test_a_group_in_two_parts_is_named() -> None:
     both = by_code(training, people(["cy", "cy"], 1), people(["bob", "ed"], 2))["LB05"]
     assert (both.outcome, both.evidence["groups"]) == ("fail", 1)
     assert "'bob'" in both.sentence
+    nameless = by_code(training, people(["cy", "cy"], 1), part(2, ["a", "b"]))["LB05"]
+    assert (nameless.outcome, nameless.evidence) == ("warn", {"without groups": "test"})
+    assert nameless.sentence.startswith("the test part names no groups")

@@ -21,22 +21,23 @@ from lamina.study.trials import Trials
 from lamina.study.workers import Here
 
 LIMIT_US = 50.0
-# The median of the quietest of ten parts: what else runs on the machine is no cost of the model.
+# The 90 % quantile, which the limit is held to, of the quietest of ten parts: what else runs on the machine
+# is no cost of the model.
 MEASURE = """
-import statistics, sys, time
+import sys, time
 import numpy as np
 from lamina.streaming.session import Session
 
 session, row = Session.open(sys.argv[1]), np.ones(int(sys.argv[2]), np.float32)
-medians = []
+slow = []
 for _ in range(10):
     durations = []
     for _ in range(500):
         begin = time.perf_counter_ns()
         session.step(row)
         durations.append(time.perf_counter_ns() - begin)
-    medians.append(statistics.median(durations) / 1000)
-print(min(medians))
+    slow.append(float(np.quantile(durations, 0.9)) / 1000)
+print(min(slow))
 """
 
 
@@ -83,4 +84,6 @@ def test_the_chosen_model_answers_within_the_limit_in_another_process(
     assert fit.chosen.hidden < 1024
     kept = climb.findings.standings[fit.chosen.id].trained[0].folder
     assert kept is not None
-    assert measured_us(kept, 3) < LIMIT_US
+    best = tmp_path / "best"
+    bench.refit(kept, steps=4, max_seconds=60.0, out=best)
+    assert measured_us(best, 3) < LIMIT_US

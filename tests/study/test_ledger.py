@@ -11,7 +11,7 @@ from lamina.study.scores import Layout
 
 
 def test_scores_are_kept_once_and_in_single_precision_where_that_loses_nothing(tmp_path: Path) -> None:
-    layout = Layout(np.array([0, 0, 1]), block_windows=2)
+    layout = Layout(np.array([0, 0, 1]), block_windows=2, power=0.5)
     book = ScoreBook(layout, layout)
     halves, thirds = np.array([[0.5, np.nan, 1.0], [0.25, 0.5, 1.0]]), np.full((1, 3), 1 / 3)
     assert (book.validation(halves), book.validation(halves[:1]), book.test(thirds)) == ((0, 1), (0,), (0,))
@@ -19,6 +19,7 @@ def test_scores_are_kept_once_and_in_single_precision_where_that_loses_nothing(t
     np.testing.assert_array_equal(recorded.rows((1, 0)), halves[::-1])
     np.testing.assert_array_equal(recorded.test_rows((0,)), thirds)
     assert (recorded.layout.series.tolist(), recorded.layout.block_windows) == ([0, 0, 1], 2)
+    assert (recorded.layout.power, recorded.test_layout.power) == (0.5, 0.5)
     with np.load(tmp_path / "scores.npz") as arrays:
         assert (arrays["validation"].dtype, arrays["test"].dtype) == (np.float32, np.float64)
 

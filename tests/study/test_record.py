@@ -75,3 +75,4 @@ def test_a_candidate_keeps_its_collapsed_seeds(fake: Callable[..., Any], tmp_pat
     assert [(score.seed, score.test) for score in found.scores] == [(1, 2.0), (2, None)]
     assert found.scores[1].validation is None
     assert found.config["learning_rate"] == settings.learning_rate
+    assert found.config["learning_rates"] == [5e-4, 1e-2]

@@ -113,6 +113,13 @@ def test_a_file_of_other_scores_is_refused(record: StudyRecord, tmp_path: Path) 
         ("overfitting", {"interval": (0.1, 0.2)}),
         ("data", {"sentence": "More rows would help."}),
         ("depth", {"evidence": None}),
+        ("depth", {"answer": 4}),
+        ("depth", {"chosen": "lstm-1-forward"}),
+        ("trivial", {"answer": "naive"}),
+        ("limits", {"answer": "gru ×1"}),
+        ("overfitting", {"answer": "grows with depth, surely"}),
+        ("data", {"answer": "more rows"}),
+        ("data", {"curves": ()}),
     ],
 )
 def test_a_changed_answer_is_found(
@@ -121,6 +128,29 @@ def test_a_changed_answer_is_found(
     found = replay(with_answer(record, question, **changes), tmp_path / "out")
     field = "sentence" if "evidence" in changes else next(iter(changes))
     assert [(one.question, one.field) for one in found.differences] == [(question, field)]
+
+
+def test_a_changed_sentence_of_sides_is_found(fake: Callable[..., Any], tmp_path: Path) -> None:
+    bench = fake(truth={"lstm-2-forward": 0.8, "bert-small": 0.9})
+    record = run_study(
+        bench,
+        tmp_path / "out",
+        budget_s=600.0,
+        questions=("depth", "bert"),
+        depths=(1, 2),
+        seed=0,
+        rope=0.005,
+        listener=Quiet(),
+        resume=False,
+        command="",
+        bert="small",
+    )
+    (entry,) = (one for one in record.questions if one.id == "bert")
+    assert entry.sides is not None
+    assert entry.sides.startswith("By data size, in training rows: with 700 lstm ×2 is ahead.")
+    assert replay(record, tmp_path / "out").differences == ()
+    found = replay(with_answer(record, "bert", sides="BERT wins."), tmp_path / "out")
+    assert [(one.question, one.field) for one in found.differences] == [("bert", "sides")]
 
 
 def test_a_record_without_scores_cannot_be_replayed(record: StudyRecord, tmp_path: Path) -> None:

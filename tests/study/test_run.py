@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lamina.errors import ConfigError, SavedModelError
+from lamina.study.constraints import Limits
 from lamina.study.replay import replay
 from lamina.study.run import Opening, Quiet, run_study
 from lamina.study.sequential import MOST_SEEDS
@@ -322,6 +325,46 @@ def test_the_state_is_kept_while_the_study_runs(fake: Callable[..., Any], tmp_pa
     assert used == sorted(used)
     assert used[0] > 0
     assert all(state["pace"]["seeds"] <= MOST_SEEDS for state in seen)
+
+
+def test_limits_that_bind_nothing_leave_the_model_as_it_is(fake: Callable[..., Any], tmp_path: Path) -> None:
+    truth = {"lstm-1-forward": 1.0, "lstm-2-forward": 0.9985, "gru-1-forward": 0.999}
+    record = run(fake(truth=truth), tmp_path / "out", limits=Limits(params=10**9))
+    means = {option.id: option.score for entry in record.questions for option in entry.options}
+    assert means["lstm-2-forward"] < means["lstm-1-forward"]  # there is something to be misled by
+    assert (record.questions[0].answer, record.questions[0].status) == (1, "tie")
+    assert record.best is not None
+    assert record.best.candidate == "lstm-1-forward-full"
+
+
+@pytest.mark.parametrize(
+    ("limits", "outcome"),
+    [
+        (Limits(train_s=100.0, memory_mb=1e5), "pass"),
+        (Limits(train_s=0.05), "warn"),
+        (Limits(memory_mb=5.0), "warn"),
+    ],
+)
+def test_the_training_of_the_saved_model_is_measured(
+    fake: Callable[..., Any], tmp_path: Path, limits: Limits, outcome: str
+) -> None:
+    bench = fake(truth=TRUTH)
+    refit = bench.refit
+
+    def costly(*args: Any, **options: Any) -> None:
+        held = np.ones(8_000_000)  # 64 MB
+        time.sleep(0.1)
+        refit(*args, **options)
+        del held
+
+    bench.refit = costly
+    record = run(bench, tmp_path / "out", questions=("depth",), limits=limits)
+    (found,) = (check for check in record.checks if check.code == "LM01")
+    assert found.outcome == outcome
+    measured = dict(part.split() for part in found.evidence.split(", "))
+    assert set(measured) == set(limits.given)
+    assert float(measured.get("train_s", 1.0)) >= 0.1
+    assert float(measured.get("memory_mb", 64.0)) > 32.0
 
 
 def contents(folder: Path) -> dict[str, bytes]:

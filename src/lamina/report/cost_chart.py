@@ -21,11 +21,12 @@ COSTS = {
     "train_s": "training time of a seed (s)",
     "predict_ms": "one prediction (ms)",
     "step_us": "one streamed answer (µs)",
+    "latency_us": "answers, as a limit holds them (µs)",
     "parameters": "parameters (count)",
     "peak_mb": "memory in training (MB)",
 }
 COST_OF_LIMIT = {
-    "latency_us": "step_us",
+    "latency_us": "latency_us",
     "params": "parameters",
     "train_s": "train_s",
     "memory_mb": "peak_mb",

@@ -19,6 +19,7 @@ LEAST_COST = {
     "train_s": SHORTEST_TRAINING_S,
     "predict_ms": 1e-3,
     "step_us": 0.1,
+    "latency_us": 0.1,
     "parameters": 1.0,
     "peak_mb": 0.1,
 }

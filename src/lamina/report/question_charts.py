@@ -5,6 +5,7 @@ Each takes a study's record and the question's verdict, and gives a chart, or No
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -208,6 +209,49 @@ def learning_curve(record: StudyRecord, verdict: Verdict) -> Drawing | None:
     ]
     says = f"{title}, by share of the training {cases}, with the fitted law up to twice as many."
     return sized(alt.layer(*(layers if fans else layers[1:])), height=280, says=says)
+
+
+def gaps_by_arm(verdict: Verdict) -> Drawing | None:
+    """How far training loss lies below validation loss in each arm, with the 95 % interval of the mean."""
+    import altair as alt
+    from scipy.special import stdtrit
+
+    rows = []
+    for gap in verdict.gaps:
+        if gap.gap is None or gap.spread is None:
+            continue
+        reach = float(stdtrit(gap.seeds - 1, 0.975)) * gap.spread / math.sqrt(gap.seeds)
+        low, high = 100 * (gap.gap - reach), 100 * (gap.gap + reach)
+        rows.append(
+            {
+                "arm": gap.arm,
+                "gap": short(100 * gap.gap),
+                "low": short(low),
+                "high": short(high),
+                "text": f"{100 * gap.gap:z.1f} % ({low:z.1f} to {high:z.1f} %)",
+                "seeds": gap.seeds,
+            }
+        )
+    if not rows:
+        return None
+    title = ["gap (% of the validation loss)", "where the best weights were kept"]
+    drawn = alt.Chart(values(rows))
+    arm = alt.X("arm:N", title="layers (count)", sort=None, axis=alt.Axis(grid=False, labelAngle=0))
+    zero = alt.Chart(values([{"zero": 0}])).mark_rule(strokeDash=[4, 4], color=GREY).encode(y="zero:Q")
+    interval = drawn.mark_rule(strokeWidth=3, opacity=0.55, color=BLUE).encode(
+        x=arm, y=alt.Y("low:Q", title=title), y2="high:Q"
+    )
+    mean = drawn.mark_point(filled=True, shape="diamond", size=150, opacity=1, color=BLUE).encode(
+        x=arm,
+        y=alt.Y("gap:Q", title=title),
+        tooltip=[alt.Tooltip("arm:N", title="layers"), alt.Tooltip("text:N", title="gap"), "seeds:Q"],
+    )
+    said = "; ".join(f"{row['arm']}: {row['text']}" for row in rows)
+    return sized(
+        alt.layer(zero, interval, mean),
+        height=240,
+        says=f"Gap of training loss below validation loss by layers, with 95 % intervals: {said}.",
+    )
 
 
 def _arms(record: StudyRecord, verdict: Verdict) -> list[Standing]:

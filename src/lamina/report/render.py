@@ -9,7 +9,7 @@ from pathlib import Path
 from lamina.report import cost_chart, prediction_charts, question_charts, tables, training_charts
 from lamina.report.formats import NAMING, duration
 from lamina.report.page_parts import Figure, Highlight, Section, figure, fill, section, write_whole
-from lamina.report.sides import Sides, sides
+from lamina.report.sides import sides
 from lamina.report.standings import Standing, standings
 from lamina.report.tables import Table
 from lamina.study.verdict import StudyRecord, Verdict
@@ -41,11 +41,11 @@ STATUS = {
 
 @dataclass(frozen=True)
 class Question:
-    """A verdict with what stands behind it; ``sides`` of a question that sets two kinds side by side."""
+    """A verdict with what stands behind it; ``sides`` says where each of two kinds is ahead."""
 
     title: str
     verdict: Verdict
-    sides: Sides | None
+    sides: Table | None
     status: str
     table: Table | None
     collapses: Table | None
@@ -63,13 +63,15 @@ def render(record: StudyRecord, path: str | os.PathLike[str]) -> None:
 
 def page(record: StudyRecord) -> str:
     """The report as text."""
+    questions = [_question(record, verdict) for verdict in record.questions]
     return fill(
         "template.html.j2",
         {
             "record": record,
             "naming": NAMING[record.task],
             "title": _title(record),
-            "questions": [_question(record, verdict) for verdict in record.questions],
+            "questions": questions,
+            "opening": _opening(questions),
             "beside": _highlights(record),
             "leaderboard": _leaderboard(record),
             "sections": _sections(record),
@@ -130,8 +132,24 @@ def _curve_figures(record: StudyRecord, verdict: Verdict) -> tuple[Figure | None
     )
 
 
+def _gap_figures(verdict: Verdict) -> tuple[Figure | None, ...]:
+    return (
+        figure(
+            f"gaps-{verdict.id}",
+            "How far training loss lies below validation loss, as a share of the latter; above zero the "
+            "network knows the training part better. Bars are the 95 % interval of the mean over seeds.",
+            question_charts.gaps_by_arm(verdict),
+        ),
+    )
+
+
 def _question(record: StudyRecord, verdict: Verdict) -> Question:
-    figures = _curve_figures(record, verdict) if verdict.curves else _arm_figures(record, verdict)
+    if verdict.curves:
+        figures = _curve_figures(record, verdict)
+    elif verdict.gaps:
+        figures = _gap_figures(verdict)
+    else:
+        figures = _arm_figures(record, verdict)
     return Question(
         title=QUESTIONS.get(verdict.id, verdict.id.replace("_", " ").capitalize()),
         verdict=verdict,
@@ -141,6 +159,18 @@ def _question(record: StudyRecord, verdict: Verdict) -> Question:
         collapses=tables.collapses(record, verdict),
         figures=tuple(figure for figure in figures if figure is not None),
     )
+
+
+def _opening(questions: list[Question]) -> list[Question]:
+    """What the page begins with, the most important first.
+
+    That is the choice within limits, where there are any, since it names the saved model; then the first
+    question, and whether the answer is better than something trivial.
+    """
+    limited = [question for question in questions if question.verdict.id == "limits"]
+    worth = [question for question in questions if question.verdict.id == "trivial"]
+    shown = [*limited, *questions[:1], *worth]
+    return [question for place, question in enumerate(shown) if question not in shown[:place]]
 
 
 def _leaderboard(record: StudyRecord) -> Section | None:

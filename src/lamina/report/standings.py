@@ -45,6 +45,7 @@ class Standing:
     predict_ms: float | None
     predict_256_ms: float | None = None
     step_us: float | None = None
+    latency_us: float | None = None
     peak_mb: float | None = None
     train_j: float | None = None
     parameters: int | None = None
@@ -112,6 +113,7 @@ def _of_candidate(candidate: Candidate, names: dict[str, str], best: str | None)
         predict_ms=candidate.predict_ms,
         predict_256_ms=candidate.predict_256_ms,
         step_us=candidate.step_us,
+        latency_us=candidate.latency_us,
         peak_mb=candidate.peak_mb,
         train_j=candidate.train_j,
         parameters=candidate.parameters,

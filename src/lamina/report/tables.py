@@ -116,24 +116,26 @@ def collapses(record: StudyRecord, verdict: Verdict) -> Table | None:
 
 
 def fit_quality(record: StudyRecord) -> Table | None:
-    """Where each model's curves end: losses, the gap between them, how often gradients were clipped."""
+    """Losses where each model's weights were kept, the gap between them, how often gradients were clipped.
+
+    The gap is a share of the validation loss, as in the question after overfitting.
+    """
     names = display_names(record)
     rows = []
     for candidate in record.candidates:
         if not candidate.curves:
             continue
-        train = _mean(curve.train[-1] for curve in candidate.curves if curve.train)
-        validation = _mean(curve.validation[-1] for curve in candidate.curves if curve.validation)
-        gap = None if train is None or validation is None else validation - train
+        losses = [at_best for curve in candidate.curves if (at_best := curve.at_best) is not None]
+        gap = _mean((validation - train) / validation for train, validation in losses if validation > 0)
         steps = max((curve.steps[-1] for curve in candidate.curves if curve.steps), default=None)
         rows.append(
             Row(
                 (
                     Cell(names[candidate.id]),
                     _figure(steps, count(steps)),
-                    _figure(train),
-                    _figure(validation),
-                    _figure(gap),
+                    _figure(_mean(train for train, _ in losses)),
+                    _figure(_mean(validation for _, validation in losses)),
+                    _figure(gap, percent(gap)),
                     _figure(candidate.clip_rate, percent(candidate.clip_rate)),
                 )
             )
@@ -141,7 +143,9 @@ def fit_quality(record: StudyRecord) -> Table | None:
     if not rows:
         return None
     columns = ("model", "steps", "training loss", "validation loss", "gap", "updates clipped")
-    return _without_empty_columns(Table("Loss at the last step, mean over seeds", columns, tuple(rows)))
+    return _without_empty_columns(
+        Table("Loss where the best weights were kept, mean over seeds", columns, tuple(rows))
+    )
 
 
 def coverage(record: StudyRecord) -> Table | None:

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from lamina.errors import SavedModelError
 from lamina.study.checks import CheckResult
-from lamina.study.trials import DROPOUTS, RATES
+from lamina.study.trials import DROPOUTS
 from lamina.study.verdict import Baseline, Candidate, StudyRecord
 
 # A value this near to an end of its range, as a share of the range, lies at the edge.
@@ -86,10 +86,11 @@ def _mean(candidate: Candidate) -> float | None:
 
 def _at_edge(record: StudyRecord, chosen: Candidate) -> CheckResult:
     rate, dropout = chosen.config.get("learning_rate"), chosen.config.get("dropout")
-    if isinstance(rate, float):
-        place = math.log(rate / RATES[0]) / math.log(RATES[1] / RATES[0])
-        if not EDGE < place < 1 - EDGE:
-            return _edge(chosen, "learning_rate", rate, f"the range tried, {RATES[0]:g} to {RATES[1]:g}")
+    match rate, chosen.config.get("learning_rates"):
+        case float(), [float(low), float(high)]:
+            place = math.log(rate / low) / math.log(high / low)
+            if not EDGE < place < 1 - EDGE:
+                return _edge(chosen, "learning_rate", rate, f"the range tried, {low:.3g} to {high:.3g}")
     # No dropout at all is a choice, not an edge.
     if isinstance(dropout, float) and dropout > DROPOUTS[1] - EDGE * (DROPOUTS[1] - DROPOUTS[0]):
         return _edge(chosen, "dropout", dropout, f"the range tried, {DROPOUTS[0]:g} to {DROPOUTS[1]:g}")

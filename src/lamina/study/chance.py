@@ -41,7 +41,7 @@ class Windows:
     def __init__(self, layout: Layout) -> None:
         begins = np.flatnonzero(np.r_[True, layout.series[1:] != layout.series[:-1]])
         lengths = np.diff(np.r_[begins, len(layout.series)])
-        self.n_windows = len(layout.series)
+        self.n_windows, self.power = len(layout.series), layout.power
         self._begins, self._lengths, self._reach = begins, lengths, layout.block_windows
         waves = [_waves(int(length), layout.block_windows) for length in lengths]
         few_waves = sum(waves) < len(begins) - 1
@@ -152,9 +152,9 @@ def spread(arm: Arm, windows: Windows) -> Spread:
 class Gap:
     """The difference of two arms' scores with its standard error, on a scale where it is nearly normal.
 
-    The scale is the logarithm of the ratio of the means: scores of two arms rise and fall together from
-    window to window, and a ratio keeps the power of that. Where a mean is not above zero it is the plain
-    difference.
+    The scale is the logarithm of the ratio of the metrics that the means make: scores of two arms rise and
+    fall together from window to window, and a ratio keeps the power of that. Where a mean is not above zero
+    it is the plain difference.
 
     Attributes:
         size: above zero where b is better.
@@ -216,23 +216,27 @@ class Scale:
     Attributes:
         sign: 1 where lower scores are better, -1 where higher ones are.
         unit: None for the logarithm of a ratio, else the score that a plain difference is a fraction of.
+        power: of a mean score that is the metric, as in ``Layout``; a ratio's logarithm is so many times that
+            of the means.
     """
 
     sign: float
     unit: float | None
+    power: float = 1.0
 
     @staticmethod
-    def of(a: float, b: float, *, higher_is_better: bool) -> Scale:
+    def of(a: float, b: float, *, higher_is_better: bool, power: float = 1.0) -> Scale:
         """The scale of a gap between mean scores a and b."""
-        return Scale(-1.0 if higher_is_better else 1.0, None if min(a, b) > 0 else abs(a) or abs(b) or 1.0)
+        unit = None if min(a, b) > 0 else abs(a) or abs(b) or 1.0
+        return Scale(-1.0 if higher_is_better else 1.0, unit, power)
 
     def weights(self, a: float, b: float) -> tuple[float, float]:
         """What a small change of each mean changes the gap by, without the sign."""
-        return (1 / a, 1 / b) if self.unit is None else (1 / self.unit, 1 / self.unit)
+        return (self.power / a, self.power / b) if self.unit is None else (1 / self.unit, 1 / self.unit)
 
     def size(self, a: float, b: float) -> float:
-        """The gap between mean scores."""
-        return self.sign * (math.log(a / b) if self.unit is None else (a - b) / self.unit)
+        """The gap between the metrics of mean scores."""
+        return self.sign * (self.power * math.log(a / b) if self.unit is None else (a - b) / self.unit)
 
     def effect(self, size: float) -> float:
         """The effect that a gap of this size is; ratios beyond a thousand are cut there."""

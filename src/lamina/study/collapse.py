@@ -6,12 +6,11 @@ a decoder of 8 plain layers scored 1.4 BLEU against 22.4 of 4, and 17.0 with res
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from lamina.study.bench import Run, Standing, Trivial
+from lamina.study.bench import Run, Standing
 
 MUCH_WORSE = 2.0  # an error so many times the simplest method's, or that part of its accuracy, is a failure
 LEARNABLE = 0.1  # where the best run gains this much on the simplest method, the data can be learned,
@@ -40,17 +39,16 @@ class Collapse:
     repaired_seeds: int = 0
 
 
-def mark(standings: Iterable[Standing], simplest: Trivial | None, *, higher_is_better: bool) -> None:
+def mark(standings: Iterable[Standing], level: float, *, higher_is_better: bool) -> None:
     """Mark runs that ended, but no better than without training, as collapsed.
 
-    That is: an error of more than ``MUCH_WORSE`` times that of the simplest method, or an accuracy of less
-    than that part of its; or, where the best run of all gains ``LEARNABLE`` on it, less than ``LEAST_PART``
-    of that gain. The network that outputs a constant or NaN was found when it was trained.
+    ``level`` is the score of the simplest method; where it is NaN nothing is marked. Collapsed is an error of
+    more than ``MUCH_WORSE`` times that, or an accuracy of less than that part of it; or, where the best run
+    of all gains ``LEARNABLE`` on it, less than ``LEAST_PART`` of that gain. The network that outputs a
+    constant or NaN was found when it was trained.
     """
-    known = np.zeros(0) if simplest is None else simplest.validation
-    if not np.isfinite(known).any():
+    if not math.isfinite(level):
         return
-    level = float(np.nanmean(known))
     runs = [run for standing in standings for run in standing.repeats if run.outcome == "complete"]
     gains = [_gain(run, level, higher_is_better=higher_is_better) for run in runs]
     best = max(gains, default=0.0)
@@ -68,7 +66,7 @@ def mark(standings: Iterable[Standing], simplest: Trivial | None, *, higher_is_b
 def _gain(run: Run, level: float, *, higher_is_better: bool) -> float:
     """Improvement on the simplest method, as a fraction of its score."""
     sign = -1.0 if higher_is_better else 1.0
-    return sign * (level - float(np.nanmean(run.errors))) / (abs(level) or 1.0)
+    return sign * (level - run.score) / (abs(level) or 1.0)
 
 
 def _percent(share: float) -> str:

@@ -9,7 +9,17 @@ from typing import Any
 
 from lamina.study.verdict import Baseline, Candidate, StudyRecord
 
-COSTS = ("parameters", "train_s", "predict_ms", "step_us", "peak_mb")
+COSTS = (
+    "parameters",
+    "train_s",
+    "train_j",
+    "predict_ms",
+    "predict_256_ms",
+    "step_us",
+    "latency_us",
+    "peak_mb",
+)
+EVIDENCE = ("effect", "interval", "sentence")
 # Measured twice on one machine, times differ by so much without a cause.
 NOISE = 0.1
 
@@ -39,9 +49,9 @@ class Change:
 def compare_records(before: StudyRecord, after: StudyRecord) -> list[Change]:
     """Every change from one study to another, in the order data, settings, answers, scores, costs.
 
-    Scores are means over seeds, on the test part where both have read it. Scores and costs of a model are
-    compared where both studies have it, and its coming or going is told. Times that differ by less than a
-    tenth are left out.
+    Of a question in both, its effect, interval and sentence are compared too. Scores are means over seeds, on
+    the test part where both have read it. Scores and costs of a model are compared where both studies have
+    it, and its coming or going is told. Times that differ by less than a tenth are left out.
     """
     return [
         *_data(before, after),
@@ -85,6 +95,12 @@ def _answers(before: StudyRecord, after: StudyRecord) -> Iterator[Change]:
         told = [None if one is None else f"{one.status}: {one.answer}" for one in (first, second)]
         if told[0] != told[1]:
             yield Change("answers", question, told[0], told[1])
+        if first is not None and second is not None:
+            for name in EVIDENCE:
+                before_it, after_it = getattr(first, name), getattr(second, name)
+                if before_it != after_it:
+                    ratio = _ratio(before_it, after_it)
+                    yield Change("answers", f"{question} {name}", before_it, after_it, ratio)
     best = [None if record.best is None else record.best.candidate for record in (before, after)]
     if best[0] != best[1]:
         yield Change("answers", "best model", best[0], best[1])

@@ -169,7 +169,7 @@ def _compare(
 ) -> Comparison:
     a, b = arms
     mean_a, mean_b = float(a.scores.mean()), float(b.scores.mean())
-    scale = Scale.of(mean_a, mean_b, higher_is_better=rules.higher_is_better)
+    scale = Scale.of(mean_a, mean_b, higher_is_better=rules.higher_is_better, power=windows.power)
     unknown = Comparison(
         a=a.name,
         b=b.name,

@@ -57,19 +57,23 @@ class Limits:
 
 @dataclass(frozen=True)
 class Option:
-    """A trained design that may be chosen: its id and label, its mean validation score, its costs."""
+    """A trained design that may be chosen: its id and label, its mean validation score, its costs.
+
+    ``recommended`` marks the one that the questions lead to where there are no limits.
+    """
 
     id: str
     label: str
     score: float
     costs: dict[str, float]
+    recommended: bool = False
 
 
 @dataclass(frozen=True)
 class Pick:
-    """What limits leave of options, by id: the best that keeps them or None, the nearest, the best of all.
+    """What limits leave of options, by id: the choice or None, the nearest, what is chosen without limits.
 
-    ``price`` is what the limits cost, as a share of the score of the best without them.
+    ``price`` is what the limits cost, as a share of the score of the choice without them.
     """
 
     chosen: str | None
@@ -84,9 +88,10 @@ class Fit:
     """What the limits leave.
 
     Attributes:
-        chosen: the best design that keeps them, or None.
+        chosen: the design that is recommended within them, or None where none keeps them.
         nearest: where none does, the one that breaks them by the smallest factor.
-        price: what the limits cost, as a share of the score of the best design without them.
+        unlimited: what is recommended without them.
+        price: what the limits cost, as a share of the score of ``unlimited``.
         options: every design that was considered.
     """
 
@@ -175,8 +180,10 @@ def within_time(design: Design, limits: Limits, rounds: Rounds) -> Design:
     )
 
 
-def choose(bench: Bench, standings: Sequence[Standing], limits: Limits) -> Fit:
-    """The best of the trained designs that keep the limits, by mean validation score."""
+def choose(
+    bench: Bench, standings: Sequence[Standing], limits: Limits, *, recommended: Design, rope: float
+) -> Fit:
+    """What ``pick`` chooses of the trained designs, ``recommended`` the one that the questions lead to."""
     designs = {standing.design.id: standing.design for standing in standings}
     options = tuple(
         Option(
@@ -184,47 +191,68 @@ def choose(bench: Bench, standings: Sequence[Standing], limits: Limits) -> Fit:
             standing.design.label,
             sum(run.score for run in standing.trained) / len(standing.trained),
             costs_of(bench, standing, limits),
+            recommended=standing.design == recommended,
         )
         for standing in standings
     )
-    found = pick(options, limits, higher_is_better=bench.metric.direction == "higher")
+    found = pick(options, limits, higher_is_better=bench.metric.direction == "higher", rope=rope)
     chosen = None if found.chosen is None else designs[found.chosen]
     return Fit(chosen, designs[found.nearest], designs[found.unlimited], found.price, options, found.sentence)
 
 
-def pick(options: Sequence[Option], limits: Limits, *, higher_is_better: bool) -> Pick:
-    """The option of best score that keeps the limits, in words too."""
+def pick(options: Sequence[Option], limits: Limits, *, higher_is_better: bool, rope: float) -> Pick:
+    """The recommended option where it keeps the limits, else the smallest that is as good as the best.
+
+    As good is what lies within ``rope`` of the best mean score among those that keep them, smallest what has
+    the fewest parameters: the best of many noisy means would often be larger than there is reason for.
+    """
     sign = -1.0 if higher_is_better else 1.0
-    ranked = sorted(options, key=lambda option: sign * option.score)
-    fitting = [option for option in ranked if limits.excess(option.costs) <= 1]
-    best = ranked[0]
+    recommended = [option for option in options if option.recommended]
+    unlimited = recommended[0] if recommended else _smallest(options, sign, rope)
+    fitting = [option for option in options if limits.excess(option.costs) <= 1]
     if not fitting:
-        nearest = min(ranked, key=lambda option: limits.excess(option.costs))
+        nearest = min(options, key=lambda option: limits.excess(option.costs))
         told = _told(limits, nearest.costs)
         sentence = f"No network keeps the limits; {nearest.label} comes nearest ({told})."
-        return Pick(None, nearest.id, best.id, 0.0, sentence)
-    chosen = fitting[0]
-    price = sign * (chosen.score - best.score) / (abs(best.score) or 1.0)
-    sentence = (
-        f"{chosen.label}: the best of {len(fitting)} networks that keep the limits "
-        f"({_told(limits, chosen.costs)})."
-    )
-    sentence += (
-        " The limits cost nothing."
-        if chosen == best
-        else f" The limits cost {100 * price:.1f} % against {best.label}, which has "
-        f"{_told(limits, best.costs)}."
-    )
-    return Pick(chosen.id, chosen.id, best.id, price, sentence)
+        return Pick(None, nearest.id, unlimited.id, 0.0, sentence)
+    chosen = unlimited if unlimited in fitting else _smallest(fitting, sign, rope)
+    price = sign * (chosen.score - unlimited.score) / (abs(unlimited.score) or 1.0)
+    told = _told(limits, chosen.costs)
+    if chosen is unlimited:
+        sentence = f"{chosen.label} keeps the limits ({told}). They cost nothing."
+    else:
+        sentence = (
+            f"{chosen.label}: the smallest within {100 * rope:.2g} % of the best of {len(fitting)} "
+            f"{'network that keeps' if len(fitting) == 1 else 'networks that keep'} the limits ({told}). "
+            f"{_price_told(price)} {unlimited.label}, which has {_told(limits, unlimited.costs)}."
+        )
+    return Pick(chosen.id, chosen.id, unlimited.id, price, sentence)
 
 
-def kept(limits: Limits, fit: Fit | None, measured: Mapping[str, float]) -> CheckResult:
-    """LM01: whether the saved model keeps the limits, measured anew after it was trained on all rows."""
-    known = Limits(**{name: limit for name, limit in limits.given.items() if name in measured})
-    evidence: dict[str, float | int | str] = {name: measured[name] for name in known.given}
-    if fit is not None and fit.chosen is not None and known.excess(measured) <= 1:
+def _smallest(options: Sequence[Option], sign: float, rope: float) -> Option:
+    """The option with the fewest parameters of those whose score lies within the rope of the best."""
+    best = min(sign * option.score for option in options)
+    as_good = [option for option in options if sign * option.score <= best + rope * abs(best)]
+    return min(as_good, key=lambda option: (option.costs["params"], sign * option.score))
+
+
+def _price_told(price: float) -> str:
+    return f"The limits cost {100 * price:.1f} % against" if price > 0 else "It is no worse than"
+
+
+def kept(limits: Limits, measured: Mapping[str, float]) -> CheckResult:
+    """LM01: whether the saved model keeps the limits, by what it and its training were measured to cost."""
+    evidence: dict[str, float | int | str] = {
+        name: measured.get(name, "not measured") for name in limits.given
+    }
+    broken = [name for name, limit in limits.given.items() if name in measured and measured[name] > limit]
+    missing = [name for name in limits.given if name not in measured]
+    if broken:
+        sentence = "the saved model does not keep the limits: raise them, or give the study more time"
+    elif missing:
+        sentence = f"whether the saved model keeps the limits is open; not measured: {', '.join(missing)}"
+    else:
         return CheckResult("LM01", "pass", evidence, "the saved model keeps the limits")
-    sentence = "the saved model does not keep the limits: raise them, or give the study more time"
     return CheckResult("LM01", "warn", evidence, sentence)
 
 

@@ -28,7 +28,7 @@ from lamina.study.scores import Layout
 from lamina.study.space import Design
 from lamina.study.table_checks import check_table
 from lamina.study.verdict import Data, Figures, Forecast, Metric, Residuals
-from lamina.tasks.forecast import PointMetric, mean_error, window_errors
+from lamina.tasks.forecast import PointMetric, mean_error, mean_power, window_errors
 from lamina.tasks.forecast_inputs import ForecastInputs
 from lamina.tasks.intervals import interval
 from lamina.training.optim import TrainingConfig
@@ -57,8 +57,8 @@ class ForecastBench:
         self._scales = mase_scale(table, self._cuts, table.frequency.season)
         self._validation = self._windows("validation")
         self._test = self._windows("test")
-        self.layout = _layout(self._validation, horizon)
-        self.test_layout = _layout(self._test, horizon)
+        self.layout = _layout(self._validation, horizon, mean_power(metric))
+        self.test_layout = _layout(self._test, horizon, mean_power(metric))
         self.base = Design(hidden=64)
         unit = METRICS[metric].unit
         self.metric = Metric(
@@ -239,11 +239,11 @@ def _targets(windows: Windows) -> Array:
     return windows.batch(slice(None)).target
 
 
-def _layout(windows: Windows, horizon: int) -> Layout:
+def _layout(windows: Windows, horizon: int, power: float) -> Layout:
     same = windows.series[1:] == windows.series[:-1]
     steps = np.diff(windows.origins)[same]
     stride = int(np.median(steps)) if len(steps) else horizon
-    return Layout(series=windows.series, block_windows=max(1, round(horizon / stride)))
+    return Layout(series=windows.series, block_windows=max(1, round(horizon / stride)), power=power)
 
 
 def _hash(table: SeriesTable) -> str:

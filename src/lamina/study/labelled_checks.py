@@ -30,7 +30,7 @@ def check_labelled(
     LB02 a class has no training sequence: fail, with its name.
     LB03 sequences of validation or test overlap with those of training, as windows of one recording do: fail.
     LB04 validation or test holds one class only (fail), or lacks a class it should have (warn).
-    LB05 a group lies in training and in another part: fail.
+    LB05 a group lies in training and in another part (fail), or a part names no groups (warn).
     """
     later = {"validation": validation, "test": test}
     asked = [part[i] for part in later.values() for i in range(len(part))]
@@ -124,6 +124,7 @@ def classes_of_parts(
 def _split_groups(training: LabelledSequences, later: dict[str, LabelledSequences]) -> CheckResult:
     if training.groups is None:
         return CheckResult("LB05", "pass", {}, "no groups were named")
+    unnamed = [name for name, part in later.items() if part.groups is None]
     both = {
         str(group)
         for part in later.values()
@@ -136,6 +137,12 @@ def _split_groups(training: LabelledSequences, later: dict[str, LabelledSequence
             f"such as '{min(both)}': scores then count what is known of the group"
         )
         return CheckResult("LB05", "fail", {"groups": len(both)}, sentence)
+    if unnamed:
+        sentence = (
+            f"the {' and '.join(unnamed)} part names no groups, so that whether a group of training lies in "
+            "it is not known"
+        )
+        return CheckResult("LB05", "warn", {"without groups": ", ".join(unnamed)}, sentence)
     return CheckResult("LB05", "pass", {"groups": 0}, "every group lies in one part")
 
 

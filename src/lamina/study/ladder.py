@@ -214,9 +214,10 @@ class Climb:
     def _mark(self, standings: dict[str, Standing]) -> None:
         """Mark runs that learned nothing; those on few rows are compared with others on as many."""
         sound = [method for method in self.findings.trivial if not method.failed]
+        level = self._bench.summary(sound[0].validation) if sound else math.nan
         for rows in {standing.design.rows for standing in standings.values()}:
             alike = [standing for standing in standings.values() if standing.design.rows == rows]
-            mark(alike, next(iter(sound), None), higher_is_better=self._higher)
+            mark(alike, level, higher_is_better=self._higher)
 
     def _decide(self, question: Ladder, asked: dict[str, Standing], stage: Stage, rounds: Rounds) -> None:
         """Look, and add seeds up to the next look, until the question is settled or its time has ended."""
@@ -353,7 +354,7 @@ class Climb:
         self._listener.answer(question, found.sentence)
 
     def _keep_limits(self, rounds: Rounds) -> None:
-        """Train smaller networks for the limits; the best that keeps them is the winner."""
+        """Train smaller networks for the limits; the winner stays where it keeps them."""
         findings, limits = self.findings, self._limits
         assert findings.winner is not None
         stage = self._budget.begin("limits")
@@ -369,7 +370,13 @@ class Climb:
         if not known:
             return
         self._mark({standing.design.id: standing for standing in known})
-        findings.fit = choose(self._bench, [standing for standing in known if standing.trained], limits)
+        findings.fit = choose(
+            self._bench,
+            [standing for standing in known if standing.trained],
+            limits,
+            recommended=findings.winner,
+            rope=self._rope,
+        )
         findings.winner = findings.fit.chosen or findings.winner
         self._listener.answer("limits", findings.fit.sentence)
 

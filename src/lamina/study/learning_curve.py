@@ -110,8 +110,9 @@ def learning_curves(
         if len(known) < LEAST_POINTS:
             continue
         shares = np.array([point.share for point in known])
-        means = np.array([np.nanmean(point.scores) for point in known])
+        means = layout.metric(np.array([np.nanmean(point.scores) for point in known]))
         drawn = np.stack([_resampled(point.scores, windows, generator) for point in known], axis=1)
+        drawn = layout.metric(drawn)
         errors, drawn_errors = (1 - means, 1 - drawn) if higher_is_better else (means, drawn)
         law = fit_law(shares, errors[None])
         laws = fit_law(shares, drawn_errors)  # (draws, 3)

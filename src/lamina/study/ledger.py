@@ -79,6 +79,7 @@ class ScoreBook:
             path=FILE,
             sha256=hashlib.sha256(content.getvalue()).hexdigest(),
             blocks=(layout.block_windows, test_layout.block_windows),
+            power=layout.power,
         )
 
 
@@ -120,6 +121,6 @@ def read_scores(folder: Path, scores: Scores) -> Recorded:
         return Recorded(
             validation=arrays["validation"].astype(np.float64),
             test=arrays["test"].astype(np.float64),
-            layout=Layout(arrays["series"], scores.blocks[0]),
-            test_layout=Layout(arrays["test_series"], scores.blocks[1]),
+            layout=Layout(arrays["series"], scores.blocks[0], scores.power),
+            test_layout=Layout(arrays["test_series"], scores.blocks[1], scores.power),
         )

@@ -27,6 +27,7 @@ from lamina.study.ledger import ScoreBook
 from lamina.study.scores import Arm
 from lamina.study.sentences import OF_DEPTH
 from lamina.study.space import Design
+from lamina.study.trials import rates
 from lamina.study.verdict import (
     NOT_ANSWERED,
     Baseline,
@@ -99,6 +100,7 @@ def candidate(
         predict_ms=costs.single_ms if costs else None,
         predict_256_ms=costs.many_ms if costs else None,
         step_us=costs.step_us if costs else None,
+        latency_us=costs.latency_us if costs else None,
         train_j=_mean_energy(trained),
         peak_mb=max((run.peak_mb for run in shown), default=None),
         outcome="complete" if trained else "collapsed",
@@ -109,6 +111,7 @@ def candidate(
                 steps=tuple(run.history["steps"]),
                 train=tuple(run.history["train_loss"]),
                 validation=tuple(run.history["validation_loss"]),
+                best_step=run.history["best_step"],
             )
             for run in trained
         ),
@@ -126,7 +129,10 @@ def _mean_energy(runs: Sequence[Run]) -> float | None:
 def _config(standing: Standing, *, higher_is_better: bool) -> dict[str, JsonValue]:
     settings = standing.settings(higher_is_better=higher_is_better)
     design = standing.design
-    fields: dict[str, JsonValue] = {"learning_rate": settings.learning_rate}
+    fields: dict[str, JsonValue] = {
+        "learning_rate": settings.learning_rate,
+        "learning_rates": [*rates(design)],
+    }
     if design.bert:
         fields |= {"bert": design.bert, "dropout": settings.dropout}
     else:
@@ -184,12 +190,11 @@ def verdict(
         methods: ids of the trivial methods.
         collapses: arms that failed to train.
     """
-    answer: str | int = int(decision.answer) if decision.question in OF_DEPTH else decision.answer
-    settled = decision.status != "undecided"
+    answer, chosen = answered(decision, ids)
     effect, interval = _on_test(bench, decision, ids, test, methods)
     return Verdict(
         id=decision.question,
-        answer=answer if settled else None,
+        answer=answer,
         status=decision.status,
         sentence=decision.sentence,
         effect=decision.effect,
@@ -203,7 +208,7 @@ def verdict(
         test_effect=effect,
         test_interval=interval,
         arms=tuple(ids.values()),
-        chosen=ids.get(decision.answer) if settled else None,
+        chosen=chosen,
         collapses=tuple(Collapse(**asdict(one)) for one in collapses),
         evidence=None if book is None else _evidence(decision, ids, test, methods, book),
     )
@@ -226,6 +231,7 @@ def _evidence(
                 collapsed=arm.collapsed,
                 train_s=arm.train_s,
                 predict_ms=arm.predict_ms,
+                id=ids.get(arm.name),
             )
             for arm in basis.arms
         ),
@@ -271,7 +277,7 @@ def estimated(
     )
     return Verdict(
         id=question,
-        answer=estimate.answer if estimate.status != "undecided" else None,
+        answer=settled_answer(estimate),
         status=estimate.status,
         sentence=estimate.sentence,
         effect=estimate.effect,
@@ -282,22 +288,40 @@ def estimated(
         correction="none",
         arms=tuple(design.id for design in designs.values() if design.id in known),
         collapses=tuple(Collapse(**asdict(one)) for one in collapses),
-        curves=tuple(
-            LearningCurve(
-                label=curve.label,
-                shares=curve.shares,
-                scores=curve.means,
-                law=curve.law,
-                gain=curve.gain,
-                interval=curve.interval,
-                overtakes=curve.overtakes,
-                ahead=curve.ahead,
-                behind=curve.behind,
-            )
-            for curve in estimate.curves
-        ),
+        curves=recorded_curves(estimate),
         gaps=tuple(Gap(**asdict(gap)) for gap in estimate.gaps),
         evidence=Evidence(arms=arms) if arms else None,
+    )
+
+
+def answered(decision: Decision, ids: dict[str, str]) -> tuple[str | int | None, str | None]:
+    """The arm that a settled decision names, and the id behind it; None twice while undecided."""
+    if decision.status == "undecided":
+        return None, None
+    answer: str | int = int(decision.answer) if decision.question in OF_DEPTH else decision.answer
+    return answer, ids.get(decision.answer)
+
+
+def settled_answer(estimate: Estimate) -> str | None:
+    """What a settled estimate answers."""
+    return estimate.answer if estimate.status != "undecided" else None
+
+
+def recorded_curves(estimate: Estimate) -> tuple[LearningCurve, ...]:
+    """The entries of its learning curves."""
+    return tuple(
+        LearningCurve(
+            label=curve.label,
+            shares=curve.shares,
+            scores=curve.means,
+            law=curve.law,
+            gain=curve.gain,
+            interval=curve.interval,
+            overtakes=curve.overtakes,
+            ahead=curve.ahead,
+            behind=curve.behind,
+        )
+        for curve in estimate.curves
     )
 
 

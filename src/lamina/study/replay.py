@@ -17,10 +17,12 @@ from lamina.study.learning_curve import Point
 from lamina.study.ledger import Recorded, read_scores
 from lamina.study.overfitting import Gap
 from lamina.study.questions import ABOUT_DEPTH
+from lamina.study.record import answered, recorded_curves, settled_answer
 from lamina.study.scores import Arm
 from lamina.study.sentences import Frame, Question, failures, framed
 from lamina.study.sequential import Looks
-from lamina.study.verdict import Evidence, StudyRecord, Verdict
+from lamina.study.sides import sentence as sides_sentence
+from lamina.study.verdict import Evidence, LearningCurve, StudyRecord, Verdict
 
 CLOSE = 1e-9  # relative: a replay on another machine may sum in another order
 
@@ -102,11 +104,13 @@ def _fields(entry: Verdict, record: StudyRecord, scores: Recorded) -> dict[str, 
     """What the fields of an entry must be."""
     higher = record.metric.direction == "higher"
     if entry.id == "limits":
-        options = [Option(one.id, one.label, one.score, one.costs) for one in entry.options]
-        found = pick(options, Limits(**record.settings.limits), higher_is_better=higher)
+        options = [Option(**one.model_dump()) for one in entry.options]
+        limits = Limits(**record.settings.limits)
+        found = pick(options, limits, higher_is_better=higher, rope=record.settings.rope)
         return {
             "sentence": found.sentence,
             "status": "decided" if found.chosen else "undecided",
+            "answer": next((one.label for one in options if one.id == found.chosen), None),
             "chosen": found.chosen,
             "effect": -found.price if found.chosen else None,
         }
@@ -127,8 +131,10 @@ def _fields(entry: Verdict, record: StudyRecord, scores: Recorded) -> dict[str, 
 def _of_estimate(found: Estimate | None, entry: Verdict) -> dict[str, Any]:
     if found is None:
         raise ConfigError("too few points")
-    names = ("status", "effect", "interval", "p", "n")
-    return {"sentence": found.sentence + _failures_of(entry)} | {name: getattr(found, name) for name in names}
+    names = ("status", "effect", "interval", "p", "n", "test")
+    fields = {name: getattr(found, name) for name in names}
+    fields["sentence"] = found.sentence + _failures_of(entry)
+    return {**fields, "answer": settled_answer(found), "curves": recorded_curves(found)}
 
 
 def _of_decision(entry: Verdict, evidence: Evidence, record: StudyRecord, scores: Recorded) -> dict[str, Any]:
@@ -157,8 +163,13 @@ def _of_decision(entry: Verdict, evidence: Evidence, record: StudyRecord, scores
     effect, interval = effect_on_test(
         _on_test(decision, evidence, scores), decision.answer, scores.test_layout, higher_is_better=higher
     )
+    answer, chosen = answered(decision, {arm.name: arm.id for arm in evidence.arms if arm.id is not None})
     return {
         "sentence": _sentence(entry, evidence, decision, arms),
+        "answer": answer,
+        "chosen": chosen,
+        "test": decision.test,
+        "sides": sides_sentence(record, entry) if entry.id == "bert" else None,
         "status": decision.status,
         "effect": decision.effect,
         "interval": decision.interval,
@@ -206,6 +217,9 @@ def _agree(recorded: Any, replayed: Any) -> bool:
     if isinstance(recorded, tuple) and isinstance(replayed, tuple):
         pairs = zip(recorded, replayed, strict=False)
         return len(recorded) == len(replayed) and all(_agree(*pair) for pair in pairs)
+    if isinstance(recorded, LearningCurve) and isinstance(replayed, LearningCurve):
+        names = LearningCurve.model_fields
+        return all(_agree(getattr(recorded, name), getattr(replayed, name)) for name in names)
     if isinstance(recorded, float) and isinstance(replayed, float | int):
         return math.isclose(recorded, replayed, rel_tol=CLOSE, abs_tol=CLOSE)
     return bool(recorded == replayed)

@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from lamina.study.bench import Bench
 from lamina.study.budget import Budget, Settled
 from lamina.study.checks import CheckResult, require_passed
 from lamina.study.constraints import SHARE, Limits, kept
+from lamina.study.cost import measure
 from lamina.study.findings import Findings, Listener, Silent
 from lamina.study.ladder import NO_LIMITS, SHARES, Climb
 from lamina.study.ledger import ScoreBook
@@ -33,6 +35,7 @@ from lamina.study.record import (
     winner_of,
 )
 from lamina.study.rounds import GENEROUS
+from lamina.study.sides import sentence
 from lamina.study.trials import Trials
 from lamina.study.verdict import Best, Data, Environment, Figures, Settings, StudyRecord, Verdict
 from lamina.study.verdict import Budget as BudgetRecord
@@ -289,10 +292,11 @@ def run_study(
         scores=book.save(folder),
         figures=shown.figures,
     )
+    record = _with_sides(record)
     after = check_findings(record, streams=limits.latency_us is not None)
     if limits.given and record.best is not None:
-        saved = {"params": float(_parameters(record)), **_measured(bench, folder / BEST, limits)}
-        after.append(kept(limits, climb.findings.fit, saved))
+        saved = {**_parameters(record), **shown.costs, **_latency(bench, folder / BEST, limits)}
+        after.append(kept(limits, saved))
     results = [*before, *after, *_own_checks(climb.findings, finished=ending is not None)]
     record = record.model_copy(update={"checks": tuple(check(result, allow) for result in results)})
     record.save(folder / RECORD)
@@ -316,11 +320,15 @@ def _finished(folder: Path, budget_s: float) -> StudyRecord | None:
 
 @dataclass(frozen=True)
 class Ending:
-    """What the last stage gives: scores on the test part by id, what charts show of them, the best model."""
+    """What the last stage gives: scores on the test part by id, what charts show of them, the best model.
+
+    ``costs`` are those of training the best model anew, by the names of their limits.
+    """
 
     test: TestErrors = field(default_factory=dict)
     figures: Figures = field(default_factory=Figures)
     best: Best | None = None
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 def _finish(bench: Bench, findings: Findings, folder: Path, budget: Budget, listener: Listener) -> Ending:
@@ -345,8 +353,11 @@ def _finish(bench: Bench, findings: Findings, folder: Path, budget: Budget, list
     figures = bench.figures(chosen.folder)
     steps = max(1, int(chosen.history["best_step"]))
     max_seconds = max(2.0, budget.left_s, GENEROUS * chosen.seconds)
-    bench.refit(chosen.folder, steps=steps, max_seconds=max_seconds, out=folder / BEST)
-    return Ending(test, figures, Best(candidate=best.design.id, path=BEST))
+    measured = measure(
+        partial(bench.refit, chosen.folder, steps=steps, max_seconds=max_seconds, out=folder / BEST)
+    )
+    costs = {"train_s": measured.seconds, "memory_mb": measured.growth_bytes / 1e6}
+    return Ending(test, figures, Best(candidate=best.design.id, path=BEST), costs)
 
 
 def _questions(
@@ -376,14 +387,24 @@ def _questions(
     return tuple(verdicts)
 
 
-def _parameters(record: StudyRecord) -> int:
+def _with_sides(record: StudyRecord) -> StudyRecord:
+    """The record with the sentence of where BERT and the stack are each ahead, which other entries tell."""
+    questions = [
+        one.model_copy(update={"sides": sentence(record, one)}) if one.id == "bert" else one
+        for one in record.questions
+    ]
+    return record.model_copy(update={"questions": tuple(questions)})
+
+
+def _parameters(record: StudyRecord) -> dict[str, float]:
+    """Of the saved model, by the name of their limit."""
     assert record.best is not None
     (best,) = (entry for entry in record.candidates if entry.id == record.best.candidate)
-    return best.parameters or 0
+    return {} if best.parameters is None else {"params": float(best.parameters)}
 
 
-def _measured(bench: Bench, model: Path, limits: Limits) -> dict[str, float]:
-    """The saved model's own latency, where it is limited."""
+def _latency(bench: Bench, model: Path, limits: Limits) -> dict[str, float]:
+    """Of the saved model, by the name of its limit, where it is limited."""
     return {} if limits.latency_us is None else {"latency_us": bench.predict_cost(model).latency_us}
 
 

@@ -47,15 +47,21 @@ class Arm:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """How windows hang together: grouped by series, in time order within each.
+    """How windows hang together, and how their scores make the metric.
 
     Args:
-        series: the series of each window, (windows,), equal values adjacent.
+        series: the series of each window, (windows,), equal values adjacent, in time order within each.
         block_windows: windows that share data with one, about horizon / stride; 1 if independent.
+        power: of the mean score that is the metric; 0.5 for RMSE, whose windows have squared errors.
     """
 
     series: NDArray[np.int64]
     block_windows: int = 1
+    power: float = 1.0
+
+    def metric(self, means: Array) -> Array:
+        """The metric from mean scores, (...)."""
+        return means if self.power == 1.0 else np.maximum(means, 0.0) ** self.power
 
 
 def on_shared_windows(arms: Sequence[Arm], layout: Layout) -> tuple[list[Arm], Layout]:
@@ -78,4 +84,4 @@ def on_shared_windows(arms: Sequence[Arm], layout: Layout) -> tuple[list[Arm], L
             f"share none of {n_windows}. Leave out the candidate that evaluated the fewest."
         )
     kept = [replace(arm, scores=np.asarray(arm.scores[:, shared], np.float64)) for arm in arms]
-    return kept, Layout(layout.series[shared], layout.block_windows)
+    return kept, replace(layout, series=layout.series[shared])

@@ -23,6 +23,11 @@ FIRST = {"learning_rate": 4e-3, "dropout": 0.1}  # the defaults are always among
 ARRAYS = ("validation", "test_prediction")  # of a method to beat
 
 
+def rates(design: Design) -> tuple[float, float]:
+    """The range in which the design's learning rate is searched."""
+    return design.rate_scale * RATES[0], design.rate_scale * RATES[1]
+
+
 class Trials:
     """Searches in an Optuna database, and the record of every run and of the methods to beat beside it.
 
@@ -77,7 +82,7 @@ class Trials:
         if number == 0 and not study.get_trials(states=(optuna.trial.TrialState.WAITING,)):
             study.enqueue_trial({**FIRST, "learning_rate": scale * FIRST["learning_rate"]})
         trial = study.ask()
-        low, high = (scale * rate for rate in RATES)
+        low, high = rates(design)
         settings = Settings(
             learning_rate=trial.suggest_float("learning_rate", low, high, log=True),
             dropout=trial.suggest_float("dropout", *DROPOUTS),

@@ -191,6 +191,7 @@ class ScoredArm(_Entry):
         train_s: seconds to train one seed.
         predict_ms: one prediction of one window or sequence, measured once.
         share: of the training rows, for the question after more data.
+        id: of the candidate or method; None where it is not in the record.
     """
 
     name: str
@@ -202,6 +203,7 @@ class ScoredArm(_Entry):
     train_s: Number = None
     predict_ms: Number = None
     share: Number = None
+    id: str | None = None
 
 
 class Evidence(_Entry):
@@ -224,23 +226,29 @@ class Evidence(_Entry):
 
 
 class Option(_Entry):
-    """A network that limits on cost had to choose from: its mean validation score, and its costs by limit."""
+    """A network that limits on cost had to choose from: its mean validation score, and its costs by limit.
+
+    `recommended` marks the one that the questions lead to where there are no limits.
+    """
 
     id: str
     label: str
     score: float
     costs: dict[str, float]
+    recommended: bool = False
 
 
 class Scores(_Entry):
     """The file of scores by window behind the answers, beside study.json.
 
-    ``blocks`` says how many neighbouring windows share data, in the validation and the test part.
+    ``blocks`` says how many neighbouring windows share data, in the validation and the test part, and
+    ``power`` which power of their mean score the metric is.
     """
 
     path: str
     sha256: str
     blocks: tuple[int, int]
+    power: float = 1.0
 
 
 NOT_ANSWERED = "Not answered: "  # what the sentence of a question without a comparison begins with
@@ -267,6 +275,7 @@ class Verdict(_Entry):
         curves: of the question after more data.
         gaps: of the question after overfitting.
         options: of the choice within limits on cost.
+        sides: of the question after BERT, at which data size, latency and cost each of the two is ahead.
         evidence: the scores that it follows from; None where it does not follow from scores.
     """
 
@@ -290,6 +299,7 @@ class Verdict(_Entry):
     curves: tuple[LearningCurve, ...] = ()
     gaps: tuple[Gap, ...] = ()
     options: tuple[Option, ...] = ()
+    sides: str | None = None
     evidence: Evidence | None = None
 
     @property
@@ -313,12 +323,25 @@ class Score(_Entry):
 
 
 class Curve(_Entry):
-    """Training and validation loss of one seed, one value an entry of `steps`."""
+    """Training and validation loss of one seed, one value an entry of `steps`.
+
+    The weights of `best_step` were kept; None in records made before it was.
+    """
 
     seed: int
     steps: tuple[int, ...]
     train: Numbers
     validation: Numbers
+    best_step: int | None = None
+
+    @property
+    def at_best(self) -> tuple[float, float] | None:
+        """Training and validation loss where the weights were kept; None where they are not known."""
+        if self.best_step not in self.steps:
+            return None
+        place = self.steps.index(self.best_step)
+        train, validation = self.train[place], self.validation[place]
+        return None if train is None or validation is None else (train, validation)
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
@@ -338,6 +361,8 @@ class Candidate(_Entry):
         train_j: mean energy of the processor while a seed trained; None where it cannot be read.
         predict_ms: one prediction of one sequence; `predict_256_ms` of 256 at once.
         step_us: one answer of a streaming session; None where the model cannot stream.
+        latency_us: what a limit on latency is held to: nine in ten streamed answers take no longer; the
+            median of `predict` where the model cannot stream.
         peak_mb: peak memory while training.
         outcome: complete, collapsed (failed to train), pruned (stopped early as hopeless), failed (an error).
         reason: why the outcome is not "complete".
@@ -356,6 +381,7 @@ class Candidate(_Entry):
     predict_ms: Number = None
     predict_256_ms: Number = None
     step_us: Number = None
+    latency_us: Number = None
     peak_mb: Number = None
     outcome: Literal["complete", "collapsed", "pruned", "failed"] = "complete"
     reason: str | None = None

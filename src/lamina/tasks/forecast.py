@@ -151,7 +151,12 @@ def window_errors(metric: PointMetric, target: Array, forecast: Array, scale: Ar
 def mean_error(metric: PointMetric, errors: Array) -> float:
     """The metric over all windows that have a target."""
     mean = float(np.nanmean(errors)) if np.isfinite(errors).any() else float("nan")
-    return float(np.sqrt(mean)) if metric == "rmse" else mean
+    return float(mean ** mean_power(metric))
+
+
+def mean_power(metric: PointMetric) -> float:
+    """The power of the mean of ``window_errors`` that is the metric."""
+    return 0.5 if metric == "rmse" else 1.0
 
 
 class ForecastBatches:
