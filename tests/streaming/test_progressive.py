@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from lamina.errors import ConfigError, DataError
+from lamina.streaming.adaptive import AdaptiveIntervals
+from lamina.streaming.inputs import Row
 from lamina.streaming.online import OnlineClassifier, OnlineForecaster
-from lamina.streaming.progressive import SeriesLearner, evaluate
+from lamina.streaming.progressive import LEVEL, SeriesLearner, evaluate
 
 
 class Constant:
@@ -100,6 +102,38 @@ def test_each_window_tells_its_coverage_and_weights() -> None:
     short = evaluate(SeriesLearner(OnlineForecaster(depth=0)), rows[:20], metric="mae", window=3)
     assert [sum(each.weights.values()) for each in short.curve] == pytest.approx([1.0] * 7)
     assert 0 < found.nbytes <= found.bound_bytes
+
+
+class Zero:
+    """Forecasts 0."""
+
+    def predict_one(self, x: Any) -> float:
+        del x
+        return 0.0
+
+    def learn_one(self, x: Any, y: float) -> None:
+        del x, y
+
+
+@pytest.mark.parametrize("delay", [0, 40])
+def test_coverage_is_that_of_intervals_known_at_the_prediction(delay: int) -> None:
+    """Errors that grow from row to row outgrow intervals that are made ``delay`` rows before."""
+    values = (np.random.default_rng(0).normal(size=1200) * 1.01 ** np.arange(1200)).tolist()
+    intervals, inside = AdaptiveIntervals(LEVEL), []
+    for row, value in enumerate(values):
+        if row > delay:
+            intervals.learn(0.0, values[row - delay - 1])
+        low, high = intervals.around(0.0)
+        if intervals.ready and row + delay < len(values):
+            inside.append(low <= value <= high)
+    found = evaluate(Zero(), [({}, value) for value in values], metric="mae", delay=delay)
+    assert found.coverage == pytest.approx(np.mean(inside), abs=1e-12)
+
+
+def test_rows_before_there_is_an_interval_are_not_counted_as_covered() -> None:
+    rows: list[tuple[Row, float]] = [({}, float(n)) for n in range(20)]  # each value above all before it
+    assert evaluate(Zero(), rows[:19], metric="mae").coverage is None
+    assert evaluate(Zero(), rows, metric="mae").coverage == 0.0
 
 
 def test_late_values_of_a_series_are_forecast_as_many_rows_ahead() -> None:

@@ -49,7 +49,8 @@ class Point:
         row: the last row of the window, counted from 1 in the order in which rows came.
         score, no_change: accuracy, or mean absolute error, over the window.
         kappa: as of the whole evaluation; None where no change makes no error.
-        coverage: share of its values inside 90 % intervals; None for classes.
+        coverage: share of its values inside the 90 % intervals that were known when their rows were predicted;
+            None for classes, and where there were none yet.
         weights: mean share of each expert over the window; empty for learners without experts.
     """
 
@@ -78,7 +79,7 @@ class Evaluation:
         curve: a point for each full window, and one for a last, shorter one.
         drifts: rows at which the learner noticed a change, counted as in the curve.
         rollbacks: how often it went back to a copy of itself, its learning having run away.
-        coverage: share of values inside 90 % intervals; None for classes.
+        coverage: share of values inside 90 % intervals, as in the curve; rows before there were any are left out.
         rows_per_s: rows predicted and learned in a second, reading not counted.
         nbytes, bound_bytes: of what was learned, at the end, and what that can come to at most; 0 where the
             learner does not say.
@@ -142,22 +143,23 @@ def evaluate(
     model = _of_ours(learner)
     tally = _Tally(metric, window, model)
     intervals = AdaptiveIntervals(LEVEL) if metric == "mae" else None
-    waiting: deque[tuple[Row, Any, Any]] = deque()
+    waiting: deque[tuple[Row, Any, Any, tuple[float, float] | None]] = deque()
     last: Any = None
     seconds = 0.0
     for x, y in rows:
         start = time.perf_counter()
         said = learner.predict_one(x)
         seconds += time.perf_counter() - start
-        waiting.append((x, y, said))
+        waiting.append((x, y, said, _bounds(intervals, said)))
         tally.expect(y, said, last)
         if seen is not None:
             seen(y, said)
         if len(waiting) <= delay:
             continue
-        known_x, known_y, said = waiting.popleft()
-        if intervals is not None and said is not None:
-            tally.cover(known_y, intervals.around(said))
+        known_x, known_y, said, bounds = waiting.popleft()
+        if bounds is not None:
+            tally.cover(known_y, bounds)
+        if intervals is not None and said is not None and not _missing(known_y):
             intervals.learn(said, known_y)
         start = time.perf_counter()
         if not _missing(known_y):
@@ -322,6 +324,18 @@ class _Share:
     def value(self) -> float | None:
         """The share; None of no cases."""
         return self._true / self._all if self._all else None
+
+
+def _bounds(intervals: AdaptiveIntervals | None, said: Any) -> tuple[float, float] | None:
+    """The interval of a forecast as it is made; None of none, and while too few errors are known.
+
+    The interval around NaN holds no value.
+    """
+    if intervals is None or said is None:
+        return None
+    if math.isnan(said):
+        return math.nan, math.nan
+    return intervals.around(said) if intervals.ready else None
 
 
 def _of_ours(learner: Learner) -> OnlineLearner | None:
