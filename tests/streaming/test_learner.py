@@ -78,6 +78,21 @@ def test_a_learner_read_from_a_file_goes_on_exactly(name: str, tmp_path: Path) -
     assert other.watch.rows == learner.watch.rows
 
 
+@pytest.mark.parametrize("name", ["classifier without stacks", "regressor"])
+def test_rows_that_wait_with_missing_inputs_go_on_exactly_wherever_the_cut_is(name: str) -> None:
+    learner = LEARNERS[name]()
+    follow(learner, 0, 60)
+    for cut in range(60, 67):  # one of the four rows that wait at each cut has a missing input, or none
+        other = type(learner).from_bytes(learner.to_bytes())
+        assert len(other._waiting) == 4
+        follow(learner, cut, cut + 1)
+        follow(other, cut, cut + 1)
+        follow(other, cut + 1, cut + 5)
+        again = type(learner).from_bytes(learner.to_bytes())
+        follow(again, cut + 1, cut + 5)
+        assert again.to_bytes() == other.to_bytes()
+
+
 def test_a_learner_of_no_rows_can_be_written_down() -> None:
     learner = OnlineForecaster.from_bytes(OnlineForecaster().to_bytes())
     assert learner.forecast(2) == OnlineForecaster().forecast(2)

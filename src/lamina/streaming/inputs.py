@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -122,8 +124,8 @@ class InputContext(Stateful):
     def _add(self, names: list[Any]) -> None:
         if len(self.names) + len(names) > MOST_INPUTS:
             raise DataError(
-                f"rows have had more than {MOST_INPUTS:,} names of inputs, the last {shown(names[-1])}; give each "
-                "row the same names, and count or hash what has more (river's FeatureHasher)"
+                f"rows have had more than {MOST_INPUTS:,} names of inputs, the last {shown(names[-1])}; "
+                "give each row the same names, and hash what has more (river's FeatureHasher)"
             )
         for name in names:
             self.names[name] = len(self.names)
@@ -140,6 +142,19 @@ def shown(value: object) -> str:
         return repr(value)[:100]
     except ValueError:  # Python writes no whole number of more than 4,300 digits
         return f"a {type(value).__name__} of very many digits"
+
+
+def whole_number(value: Any) -> int | None:
+    """A whole number as Python's own; None of anything else."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value is None or NaN, of Python or NumPy."""
+    return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
 
 
 def is_number(value: object) -> bool:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 from lamina.errors import ConfigError, DataError
 from lamina.streaming.adaptive import AdaptiveIntervals
-from lamina.streaming.inputs import Row
+from lamina.streaming.inputs import Row, is_missing
 from lamina.streaming.learner import OnlineLearner
 
 Metric = Literal["accuracy", "mae"]
@@ -49,8 +49,8 @@ class Point:
         row: the last row of the window, counted from 1 in the order in which rows came.
         score, no_change: accuracy, or mean absolute error, over the window.
         kappa: as of the whole evaluation; None where no change makes no error.
-        coverage: share of its values inside the 90 % intervals that were known when their rows were predicted;
-            None for classes, and where there were none yet.
+        coverage: share of its values inside 90 % intervals, each known when its row was predicted; None for
+            classes, and where there were none yet.
         weights: mean share of each expert over the window; empty for learners without experts.
     """
 
@@ -79,7 +79,8 @@ class Evaluation:
         curve: a point for each full window, and one for a last, shorter one.
         drifts: rows at which the learner noticed a change, counted as in the curve.
         rollbacks: how often it went back to a copy of itself, its learning having run away.
-        coverage: share of values inside 90 % intervals, as in the curve; rows before there were any are left out.
+        coverage: share of values inside 90 % intervals, as in the curve; rows before there were any are left
+            out.
         rows_per_s: rows predicted and learned in a second, reading not counted.
         nbytes, bound_bytes: of what was learned, at the end, and what that can come to at most; 0 where the
             learner does not say.
@@ -122,7 +123,8 @@ def evaluate(
 
     Args:
         learner: is changed by it.
-        rows: inputs and label, in order. A label that is NaN is neither scored nor learned.
+        rows: inputs and label, in order. A label that is None or NaN is neither scored nor learned; for
+            numbers, our learners are told that a row went by.
         metric: "accuracy" for classes, "mae" for numbers.
         delay: rows that come between a row and its label.
         window: rows of each point of the curve.
@@ -159,12 +161,14 @@ def evaluate(
         known_x, known_y, said, bounds = waiting.popleft()
         if bounds is not None:
             tally.cover(known_y, bounds)
-        if intervals is not None and said is not None and not _missing(known_y):
+        if intervals is not None and said is not None and not is_missing(known_y):
             intervals.learn(said, known_y)
         start = time.perf_counter()
-        if not _missing(known_y):
+        if not is_missing(known_y):
             learner.learn_one(known_x, known_y)
             last = known_y
+        elif model is not None and metric == "mae":
+            learner.learn_one(known_x, math.nan)  # a series goes on
         seconds += time.perf_counter() - start
         tally.notice()
     return tally.result(seconds, delay=delay)
@@ -215,7 +219,7 @@ class _Tally:
     def expect(self, truth: Any, said: Any, last: Any) -> None:
         """Score one prediction and that of no change; the first row is scored by neither."""
         self._came += 1
-        if _missing(truth) or last is None or said is None:
+        if is_missing(truth) or last is None or said is None:
             return
         if self._metric == "accuracy":
             scores = (float(said == truth), float(last == truth))
@@ -229,7 +233,7 @@ class _Tally:
 
     def cover(self, truth: Any, bounds: tuple[float, float]) -> None:
         """Count whether an interval held its value."""
-        if not _missing(truth):
+        if not is_missing(truth):
             inside = bounds[0] <= truth <= bounds[1]
             self._covered.add(inside)
             self._covered_here.add(inside)
@@ -342,10 +346,6 @@ def _of_ours(learner: Learner) -> OnlineLearner | None:
     """The learner of Lamina that is evaluated; None where it is another's."""
     inner: object = learner.forecaster if isinstance(learner, SeriesLearner) else learner
     return inner if isinstance(inner, OnlineLearner) else None
-
-
-def _missing(value: Hashable) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _json(value: Any) -> Any:
