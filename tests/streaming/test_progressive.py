@@ -48,6 +48,19 @@ def test_a_window_in_which_no_change_is_perfect_has_no_kappa() -> None:
     assert [point.kappa for point in found.curve] == [None, -1.0]
 
 
+def test_where_no_change_is_never_wrong_there_is_no_kappa() -> None:
+    found = evaluate(Constant(1), [({"n": n}, 1) for n in range(5)])
+    assert (found.no_change, found.kappa) == (1.0, None)
+    assert found.to_dict()["kappa"] is None
+
+
+def test_a_learner_that_says_nan_is_wrong() -> None:
+    rows = [({"n": n}, float(n % 3)) for n in range(60)]
+    found = evaluate(Constant(math.nan), rows, metric="mae", window=10)
+    assert (found.windows_below, found.coverage) == (1.0, 0.0)
+    assert evaluate(Constant(math.nan), rows, window=10).score == 0.0
+
+
 def test_absolute_error_by_hand_without_missing_values() -> None:
     rows = [({"n": n}, y) for n, y in enumerate([1.0, 3.0, math.nan, 2.0])]
     found = evaluate(Constant(2.0), rows, metric="mae")
@@ -158,5 +171,7 @@ def test_late_values_of_a_series_are_forecast_as_many_rows_ahead() -> None:
 def test_wrong_options_are_told() -> None:
     with pytest.raises(ConfigError, match="delay"):
         evaluate(Constant(1), [], delay=-1)
+    with pytest.raises(ConfigError, match="metric is one of accuracy, mae but is 'acc'"):
+        evaluate(Constant(1), [], metric="acc")  # type: ignore[arg-type]  # what is tested
     with pytest.raises(DataError, match="at least two labels"):
         evaluate(Constant(1), [({"n": 0}, 1)])

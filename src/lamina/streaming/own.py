@@ -209,7 +209,7 @@ def class_expert(own: OwnClassExpert) -> ClassExpert:
 def chances_of(expert: ClassExpert, x: Row, classes: Sequence[Hashable]) -> Array:
     """What an expert says of a learner's classes, (classes,); even where it knows none of them."""
     said: Mapping[Any, Any] = expert.chances(x)
-    if not all(isinstance(chance, Real) and 0 <= chance < math.inf for chance in said.values()):
+    if not all(isinstance(chance, Real) and 0 <= float(chance) < math.inf for chance in said.values()):
         raise DataError(f"an expert's probabilities are numbers from 0 to 1, but these are {dict(said)!r}.")
     found = np.array([said.get(label, said.get(str(label), 0.0)) for label in classes], dtype=np.float64)
     total = found.sum()

@@ -12,9 +12,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
-from lamina.errors import ConfigError, DataError
+from lamina.errors import ConfigError, DataError, did_you_mean
 from lamina.streaming.adaptive import AdaptiveIntervals
 from lamina.streaming.inputs import Row, is_missing
 from lamina.streaming.learner import OnlineLearner
@@ -75,7 +75,9 @@ class Evaluation:
         kappa: the part of what no change gets wrong that the learner gets right: 1 is perfect, 0 is no better
             than no change. For classes this is kappa-temporal, (p - p_e) / (1 - p_e) with the accuracy of no
             change as p_e (Bifet et al. 2013, doi:10.1007/978-3-642-40988-2_30); for numbers 1 - mae / mae_e.
-        windows_below: share of the windows of the curve in which the learner is worse than no change.
+            None where no change makes no error.
+        windows_below: share of the windows of the curve in which the learner is worse than no change, or its
+            score is NaN since it said NaN.
         curve: a point for each full window, and one for a last, shorter one.
         drifts: rows at which the learner noticed a change, counted as in the curve.
         rollbacks: how often it went back to a copy of itself, its learning having run away.
@@ -93,7 +95,7 @@ class Evaluation:
     window: int
     score: float
     no_change: float
-    kappa: float
+    kappa: float | None
     windows_below: float
     curve: tuple[Point, ...]
     drifts: tuple[int, ...]
@@ -131,7 +133,7 @@ def evaluate(
         seen: called with the label of each row and what was said of it, in order.
 
     Raises:
-        ConfigError: a negative delay, or a window without rows.
+        ConfigError: a negative delay, a window without rows, or no such metric.
         DataError: no row could be scored.
 
     >>> from lamina.streaming.online import OnlineClassifier
@@ -142,6 +144,11 @@ def evaluate(
     """
     if delay < 0 or window < 1:
         raise ConfigError(f"delay must be 0 or more and window 1 or more, but they are {delay} and {window}")
+    if metric not in get_args(Metric):
+        raise ConfigError(
+            f"metric is one of {', '.join(get_args(Metric))} but is {metric!r}"
+            f"{did_you_mean(str(metric), get_args(Metric))}"
+        )
     model = _of_ours(learner)
     tally = _Tally(metric, window, model)
     intervals = AdaptiveIntervals(LEVEL) if metric == "mae" else None
@@ -267,7 +274,11 @@ class _Tally:
             self._close()
         score, trivial = (total / self._rows for total in self._total)
         worse = [
-            point.score < point.no_change if self._metric == "accuracy" else point.score > point.no_change
+            not (
+                point.score >= point.no_change
+                if self._metric == "accuracy"
+                else point.score <= point.no_change
+            )
             for point in self._curve
         ]
         model = self._model
@@ -278,7 +289,7 @@ class _Tally:
             window=self._window,
             score=score,
             no_change=trivial,
-            kappa=self._kappa(score, trivial) or 0.0,
+            kappa=self._kappa(score, trivial),
             windows_below=sum(worse) / len(worse),
             curve=tuple(self._curve),
             drifts=tuple(self._drifts),
