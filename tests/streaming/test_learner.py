@@ -138,11 +138,12 @@ def test_damaged_and_foreign_bytes_are_refused() -> None:
         OnlineForecaster.from_bytes(b"\x80\x04K\x01.")
 
 
-def test_bytes_of_a_newer_format_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "step"), [(1, "Let a new one learn"), (3, "Upgrade: pip")])
+def test_bytes_of_another_format_are_refused(number: int, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("lamina.streaming.learner.FORMAT", 2)
+        patch.setattr("lamina.streaming.learner.FORMAT", number)
         data = OnlineForecaster(depth=0).to_bytes()
-    with pytest.raises(SavedModelError, match="in format 2, and this version reads format 1"):
+    with pytest.raises(SavedModelError, match=f"in format {number}, and this version reads format 2. {step}"):
         OnlineForecaster.from_bytes(data)
 
 

@@ -322,6 +322,51 @@ def test_a_forecast_carries_the_state_of_the_stacks_over_its_steps(monkeypatch: 
     assert learner.forecast(3) == one
 
 
+def test_intervals_and_scores_of_a_forecaster_go_on_from_its_bytes() -> None:
+    random = np.random.default_rng(0)
+    learner = OnlineForecaster(depth=0, level=0.8)
+    assert learner.interval_one() == (-math.inf, math.inf)
+    inside, alarms = [], []
+    for row in range(1500):
+        value = math.sin(row / 5) + 0.1 * (1 + row / 300) * random.normal()
+        low, high = learner.interval_one()
+        inside.append(low <= value <= high)
+        alarms.append(learner.score_one(value) > learner.threshold)
+        learner.learn_one(value)
+    assert np.mean(inside[50:]) == pytest.approx(0.8, abs=0.02)
+    assert np.mean(alarms) == pytest.approx(0.01, abs=0.007)
+    assert learner.score_one(99.0) == 1.0
+    other = OnlineForecaster.from_bytes(learner.to_bytes())
+    for value in (0.5, 9.0, 0.2):
+        assert other.interval_one() == learner.interval_one()
+        assert other.score_one(value) == learner.score_one(value)
+        learner.learn_one(value)
+        other.learn_one(value)
+        assert other.threshold == learner.threshold
+
+
+def test_a_late_number_is_scored_by_what_was_said_of_its_row() -> None:
+    learner = OnlineRegressor(depth=0)
+    xs = [{"a": math.sin(row)} for row in range(400)]
+    said = []
+    for row, x in enumerate(xs):
+        said.append(learner.predict_one(x))
+        low, high = learner.interval_one(x)
+        assert low <= high
+        if row >= 5:
+            assert learner.score_one(xs[row - 5], said[row - 5]) == 0.0
+            learner.learn_one(xs[row - 5], 2 * xs[row - 5]["a"] + 0.1 * (-1) ** row)
+            assert len(learner._waiting) == 5
+    assert high - low < 1
+
+
+def test_level_is_a_share() -> None:
+    with pytest.raises(ConfigError, match=r"write 0\.9 for 90 %"):
+        OnlineForecaster(depth=0, level=90)
+    with pytest.raises(ConfigError, match="but is 'high'"):
+        OnlineRegressor(depth=0, level="high")  # type: ignore[arg-type]  # what is tested
+
+
 def test_wrong_options_are_refused() -> None:
     with pytest.raises(ConfigError, match="season"):
         OnlineForecaster(season=1)

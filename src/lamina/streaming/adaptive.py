@@ -11,6 +11,7 @@ import numpy as np
 from typing_extensions import override
 
 from lamina.errors import ConfigError
+from lamina.streaming.inputs import is_number, shown
 from lamina.streaming.state import Stateful
 
 STEP = 0.05
@@ -68,8 +69,8 @@ class AdaptiveIntervals(Stateful):
     kept = ("rows", "threshold", "_now", "_errors")
 
     def __init__(self, level: float = 0.9) -> None:
-        if not 0 < level < 1:
-            raise ConfigError(f"level is a share between 0 and 1 but is {level}; write 0.9 for 90 %")
+        if not is_number(level) or not 0 < level < 1:
+            raise ConfigError(f"level is a share between 0 and 1 but is {shown(level)}; write 0.9 for 90 %")
         self.miss = 1.0 - level
         self.rows = 0
         self.threshold = 1.0 - ALARMS

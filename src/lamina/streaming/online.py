@@ -235,6 +235,7 @@ class OnlineRegressor(OnlineLearner):
         drift: river's detector that watches the loss, or None.
         own: experts of one's own by name: a function of a row and the last values, oldest first, that gives
             the next value, or the session of a fitted Forecaster, which belongs to the learner from then on.
+        level: share of the values that ``interval_one`` is to hold.
         max_delay: rows that may wait for their value at most; 0 where each comes before the next prediction.
         seed: the same seed gives the same learner.
 
@@ -253,6 +254,7 @@ class OnlineRegressor(OnlineLearner):
         season: int | None = None,
         drift: Detector | None = None,
         own: Mapping[str, OwnValueExpert] | None = None,
+        level: float = 0.9,
         max_delay: int = 1024,
         seed: int = 0,
     ) -> None:
@@ -263,12 +265,19 @@ class OnlineRegressor(OnlineLearner):
                 "season": season,
                 "drift": drift,
                 "own": list(own or {}),
+                "level": level,
                 "max_delay": max_delay,
                 "seed": seed,
             }
         )
         self._learner = ValueLearner(
-            depth=depth, hidden_size=hidden_size, season=season, drift=drift, own=own or {}, seed=seed
+            depth=depth,
+            hidden_size=hidden_size,
+            season=season,
+            drift=drift,
+            own=own or {},
+            level=level,
+            seed=seed,
         )
         self.watch = self._learner.watch
         self._waiting: Waiting[ValueRow] = Waiting(max_delay)
@@ -292,6 +301,27 @@ class OnlineRegressor(OnlineLearner):
             row = self._learner.prepare(x, raw)
             self._waiting.add(key, row)
         return row.output
+
+    def interval_one(self, x: Row) -> tuple[float, float]:
+        """Bounds around ``predict_one``; endless until enough errors are known. See ``AdaptiveIntervals``."""
+        raw = self._learner.inputs.read(x)
+        row = self._waiting.again(key_of(raw)) or self._learner.prepare(x, raw)
+        return self._learner.intervals.around(row.output)
+
+    def score_one(self, x: Row, y: float) -> float:
+        """How unusual a row's number is, before it is learned: the share of the last errors below its own.
+
+        Raises:
+            DataError: as ``learn_one``.
+        """
+        value, raw = _number(y), self._learner.inputs.read(x)
+        row = self._waiting.look(key_of(raw)) or self._learner.prepare(x, raw)
+        return self._learner.intervals.score(row.output, value)
+
+    @property
+    def threshold(self) -> float:
+        """A score above it is unusual; it moves so that about one value in a hundred is."""
+        return self._learner.intervals.threshold
 
     def learn_one(self, x: Row, y: float) -> None:
         """Learn the number of a row, NaN where missing; it may come up to ``max_delay`` predictions later.
@@ -326,7 +356,7 @@ class OnlineForecaster(OnlineLearner):
     """Learns a series one value at a time, and forecasts the next ones.
 
     Args:
-        depth, hidden_size, season, drift, own, seed: as for ``OnlineRegressor``.
+        depth, hidden_size, season, drift, own, level, seed: as for ``OnlineRegressor``.
 
     >>> learner = OnlineForecaster(depth=0)
     >>> for row in range(200):
@@ -343,6 +373,7 @@ class OnlineForecaster(OnlineLearner):
         season: int | None = None,
         drift: Detector | None = None,
         own: Mapping[str, OwnValueExpert] | None = None,
+        level: float = 0.9,
         seed: int = 0,
     ) -> None:
         self._made_with = checked(
@@ -352,11 +383,18 @@ class OnlineForecaster(OnlineLearner):
                 "season": season,
                 "drift": drift,
                 "own": list(own or {}),
+                "level": level,
                 "seed": seed,
             }
         )
         self._learner = ValueLearner(
-            depth=depth, hidden_size=hidden_size, season=season, drift=drift, own=own or {}, seed=seed
+            depth=depth,
+            hidden_size=hidden_size,
+            season=season,
+            drift=drift,
+            own=own or {},
+            level=level,
+            seed=seed,
         )
         self.watch = self._learner.watch
         self._next: tuple[bytes, ValueRow] | None = None
@@ -376,6 +414,24 @@ class OnlineForecaster(OnlineLearner):
         value = _number(y)
         self._learner.learn(x or {}, self._row(x or {}), value)
         self._next = None
+
+    def interval_one(self, x: Row | None = None) -> tuple[float, float]:
+        """Bounds around the next value; endless until enough errors are known. See ``AdaptiveIntervals``."""
+        return self._learner.intervals.around(self._row(x or {}).output)
+
+    def score_one(self, y: float, x: Row | None = None) -> float:
+        """How unusual the next value is, before it is learned: the share of the last errors below its own.
+
+        Raises:
+            DataError: as ``learn_one``.
+        """
+        value = _number(y)
+        return self._learner.intervals.score(self._row(x or {}).output, value)
+
+    @property
+    def threshold(self) -> float:
+        """A score above it is unusual; it moves so that about one value in a hundred is."""
+        return self._learner.intervals.threshold
 
     def forecast(self, horizon: int, xs: Sequence[Row] | None = None) -> list[float]:
         """The next ``horizon`` values.

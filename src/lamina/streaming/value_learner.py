@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from lamina.errors import ConfigError, DataError
+from lamina.streaming.adaptive import AdaptiveIntervals
 from lamina.streaming.aggregate import Floor
 from lamina.streaming.drift import Detector, Watch
 from lamina.streaming.experts import Layout, Models, Said, mixture_of
@@ -58,10 +59,21 @@ class ValueLearner(Stateful):
     """Learns the next value from inputs and from the values before it.
 
     Args:
-        depth, hidden_size, season, drift, own, seed: as for ``OnlineRegressor``.
+        depth, hidden_size, season, drift, own, level, seed: as for ``OnlineRegressor``.
     """
 
-    kept = ("floor", "feedback", "inputs", "models", "mixture", "layout", "_error", "_lowest", "_highest")
+    kept = (
+        "floor",
+        "feedback",
+        "inputs",
+        "models",
+        "mixture",
+        "layout",
+        "intervals",
+        "_error",
+        "_lowest",
+        "_highest",
+    )
 
     def __init__(
         self,
@@ -71,12 +83,14 @@ class ValueLearner(Stateful):
         season: int | None,
         drift: Detector | None,
         own: Mapping[str, OwnValueExpert],
+        level: float,
         seed: int,
     ) -> None:
         if season is not None and season < 2:
             raise ConfigError(f"season must be at least 2 rows, or None to look for one, but is {season}")
         self.watch = Watch(drift)
         self.floor = Floor(limit=FLOOR_LIMIT)
+        self.intervals = AdaptiveIntervals(level)
         self.feedback = ValueFeedback(season)
         self.inputs = InputContext()
         self.own = {name: value_expert(each) for name, each in own.items()}
@@ -119,6 +133,7 @@ class ValueLearner(Stateful):
         else:
             if self.feedback.rows:
                 target = (value - row.last) / row.unit
+                self.intervals.learn(row.output, value)
                 self._weigh(row, target)
                 self.models.fit_sizes(self.layout.size, 1)
                 self.models.learn(row.said, np.array([min(max(target, -LARGEST_LOSS), LARGEST_LOSS)]))

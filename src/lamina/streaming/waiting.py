@@ -67,6 +67,10 @@ class Waiting(Generic[Prepared]):
                 return entry.prepared
         return None
 
+    def look(self, key: bytes) -> Prepared | None:
+        """What was prepared for a row whose label has come; it waits on."""
+        return self._entries[self._keys.index(key)].prepared if key in self._keys else None
+
     def add(self, key: bytes, prepared: Prepared) -> None:
         """Let a row wait for its label."""
         self._keys.append(key)
