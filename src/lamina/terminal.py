@@ -333,11 +333,12 @@ def show_evaluation(console: Console, run: FileEvaluation, report: Path | None) 
     """Print what a progressive evaluation found: the score beside no change, the curve, the experts."""
     found = run.found
     unit = "accuracy" if found.metric == "accuracy" else "mean absolute error"
+    kappa = "–" if found.kappa is None else f"{found.kappa:.3f}"
     if run.file.left_out:
         console.print(f"[dim]left out, being no numbers: {escape(', '.join(run.file.left_out))}[/dim]")
     console.print(
         f"{run.file.task} · {found.rows:,} rows scored · {unit} [bold]{found.score:.4g}[/bold], no change "
-        f"{found.no_change:.4g} · kappa against no change {found.kappa:.3f}",
+        f"{found.no_change:.4g} · kappa against no change {kappa}",
         highlight=False,
     )
     if found.coverage is not None:

@@ -161,6 +161,14 @@ def test_sentences_are_right_in_number(classes: FileEvaluation) -> None:
     )
 
 
+def test_where_no_change_is_never_wrong_nothing_is_avoided(classes: FileEvaluation, tmp_path: Path) -> None:
+    found = replace(classes.found, kappa=None, no_change=1.0, windows_below=0.0)
+    assert sentences(found)[1].startswith(
+        "No change is never wrong here, so there is nothing to avoid. It was"
+    )
+    render(found, tmp_path / "page.html", title="still")
+
+
 def test_a_place_for_the_page_is_checked_beforehand(tmp_path: Path) -> None:
     require_folder(tmp_path / "page.html")
     for wrong in (tmp_path, tmp_path / "none" / "page.html"):

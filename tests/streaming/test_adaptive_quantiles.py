@@ -37,9 +37,16 @@ class InNumPy:
             if made is None or math.isnan(value):
                 continue
             median, spread, bounds = (each[step] for each in made)
+            error = np.float32((value - median) / spread)
+            reached = ((bounds - median) / spread).astype(np.float32)
             if len(self.errors[step]) >= WARM_UP:
-                self.now[step] += STEP * (self.levels - (value <= bounds))
-            self.errors[step].append(float(np.float32((value - median) / spread)))
+                self.now[step] += STEP * (self.levels - (error < reached)) * (error != reached)
+            self.errors[step].append(float(error))
+            last = np.sort(self.errors[step][-ERRORS:])
+            if last[0] == last[len(last) // 2]:
+                self.now[step] = np.maximum(self.now[step], -STEP)
+            if last[-1] == last[len(last) // 2]:
+                self.now[step] = np.minimum(self.now[step], 1 + STEP)
         self.made.append(None)
 
     def around(self, quantiles: np.ndarray) -> np.ndarray:
@@ -116,6 +123,36 @@ def test_coverage_holds_while_the_series_changes(kind: str, horizon: int) -> Non
         assert abs(inside[:, step].mean() - 0.9) <= 0.015
         assert rolling.min() >= 0.86
         assert rolling.max() <= 0.94
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3])
+@pytest.mark.parametrize("flat", [500, 10_000])
+def test_intervals_of_a_series_that_stood_still_suit_what_follows(flat: int, level: float) -> None:
+    noise = np.append(np.full(flat, level), np.random.default_rng(0).normal(size=2000))
+    adaptive = AdaptiveQuantiles(LEVELS, LEVELS, 1)
+    inside, widths = np.zeros(len(noise)), np.zeros(len(noise))
+    low, high = -1.0, 1.0
+    for row, value in enumerate(noise):
+        inside[row], widths[row] = low <= value <= high, high - low
+        adaptive.learn(float(value))
+        low, _, high = adaptive.around(np.array([[-1.0, 0.0, 1.0]]))[0]
+    assert inside[flat + 20 : flat + 520].mean() == pytest.approx(0.9, abs=0.04)
+    assert np.median(widths[flat + 1000 :]) == pytest.approx(2 * 1.645, abs=0.6)
+    assert widths[flat : flat + 2000].max() < 20
+
+
+def test_a_series_of_mostly_zeros_is_covered_by_bounds_that_stay_small() -> None:
+    random = np.random.default_rng(0)
+    noise = np.where(random.random(6000) < 0.8, 0.0, random.exponential(size=6000))
+    adaptive = AdaptiveQuantiles(LEVELS, LEVELS, 1)
+    found = []
+    for value in noise:
+        adaptive.learn(float(value))
+        found.append(adaptive.around(np.array([[-1.0, 0.0, 1.0]]))[0])
+    low, high = np.array(found)[:-1, 0], np.array(found)[:-1, 2]
+    assert np.mean(noise[1:] > high) == pytest.approx(0.05, abs=0.01)
+    assert np.mean(noise[1:] < low) < 0.06
+    assert np.median(high) == pytest.approx(np.log(0.2 / 0.05), abs=0.5)  # the quantile in truth
 
 
 def test_a_model_left_to_itself_would_not_cover() -> None:

@@ -78,6 +78,21 @@ def test_a_learner_read_from_a_file_goes_on_exactly(name: str, tmp_path: Path) -
     assert other.watch.rows == learner.watch.rows
 
 
+@pytest.mark.parametrize("name", ["classifier without stacks", "regressor"])
+def test_rows_that_wait_with_missing_inputs_go_on_exactly_wherever_the_cut_is(name: str) -> None:
+    learner = LEARNERS[name]()
+    follow(learner, 0, 60)
+    for cut in range(60, 67):  # one of the four rows that wait at each cut has a missing input, or none
+        other = type(learner).from_bytes(learner.to_bytes())
+        assert len(other._waiting) == 4
+        follow(learner, cut, cut + 1)
+        follow(other, cut, cut + 1)
+        follow(other, cut + 1, cut + 5)
+        again = type(learner).from_bytes(learner.to_bytes())
+        follow(again, cut + 1, cut + 5)
+        assert again.to_bytes() == other.to_bytes()
+
+
 def test_a_learner_of_no_rows_can_be_written_down() -> None:
     learner = OnlineForecaster.from_bytes(OnlineForecaster().to_bytes())
     assert learner.forecast(2) == OnlineForecaster().forecast(2)
@@ -123,11 +138,12 @@ def test_damaged_and_foreign_bytes_are_refused() -> None:
         OnlineForecaster.from_bytes(b"\x80\x04K\x01.")
 
 
-def test_bytes_of_a_newer_format_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "step"), [(1, "Let a new one learn"), (3, "Upgrade: pip")])
+def test_bytes_of_another_format_are_refused(number: int, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("lamina.streaming.learner.FORMAT", 2)
+        patch.setattr("lamina.streaming.learner.FORMAT", number)
         data = OnlineForecaster(depth=0).to_bytes()
-    with pytest.raises(SavedModelError, match="in format 2, and this version reads format 1"):
+    with pytest.raises(SavedModelError, match=f"in format {number}, and this version reads format 2. {step}"):
         OnlineForecaster.from_bytes(data)
 
 

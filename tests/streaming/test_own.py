@@ -16,6 +16,7 @@ from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.forecaster import Forecaster
 from lamina.nn.stack import Stack, StackConfig
 from lamina.streaming.online import OnlineClassifier, OnlineForecaster
+from lamina.streaming.progressive import SeriesLearner, evaluate
 from lamina.streaming.session import Session
 from lamina.training.optim import TrainingConfig
 
@@ -78,7 +79,27 @@ def test_a_missing_value_counts_as_a_step() -> None:
     learner = OnlineForecaster(depth=0, own={"trained": forecaster().stream()})
     learner.learn_one(math.nan)
     learner.learn_one(float(series()[KNOWN + 1]))
-    assert all(math.isfinite(value) for value in learner.forecast(6))
+    session = forecaster().stream()
+    expected = session.forecast()
+    assert expected is not None
+    session.step_next(float(expected.median[0]), {})  # what it expected stands in for the value
+    expected = session.step_next(float(series()[KNOWN + 1]), {})
+    assert expected is not None
+    said = [learner._learner.own["trained"].forecast({}, np.zeros(0), ahead) for ahead in range(4)]
+    assert said == pytest.approx(expected.median.tolist(), rel=1e-6)
+
+
+def test_a_missing_value_of_an_evaluation_counts_as_a_step() -> None:
+    learner = OnlineForecaster(depth=0, own={"trained": forecaster().stream()})
+    values = series()[KNOWN : KNOWN + 6].tolist()
+    evaluate(SeriesLearner(learner), [({}, y) for y in (*values[:2], math.nan, *values[3:])], metric="mae")
+    other = OnlineForecaster(depth=0, own={"trained": forecaster().stream()})
+    for value in (*values[:2], math.nan, *values[3:]):
+        other.learn_one(value)
+    assert learner.forecast(4) == pytest.approx(other.forecast(4), rel=1e-9)
+    expected = forecaster().predict(df=table(KNOWN + 6))["Forecaster"].to_numpy()
+    said = [learner._learner.own["trained"].forecast({}, np.zeros(0), ahead) for ahead in range(4)]
+    assert said == pytest.approx(expected, abs=0.5)
 
 
 def test_before_its_window_is_full_it_says_no_change() -> None:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from lamina.errors import ConfigError, DataError
+from lamina.streaming.adaptive import AdaptiveIntervals
+from lamina.streaming.inputs import Row
 from lamina.streaming.online import OnlineClassifier, OnlineForecaster
-from lamina.streaming.progressive import SeriesLearner, evaluate
+from lamina.streaming.progressive import LEVEL, SeriesLearner, evaluate
 
 
 class Constant:
@@ -44,6 +46,19 @@ def test_a_window_in_which_no_change_is_perfect_has_no_kappa() -> None:
     rows = [({"n": n}, y) for n, y in enumerate([1, 1, 1, 0, 0])]
     found = evaluate(Constant(1), rows, window=2)
     assert [point.kappa for point in found.curve] == [None, -1.0]
+
+
+def test_where_no_change_is_never_wrong_there_is_no_kappa() -> None:
+    found = evaluate(Constant(1), [({"n": n}, 1) for n in range(5)])
+    assert (found.no_change, found.kappa) == (1.0, None)
+    assert found.to_dict()["kappa"] is None
+
+
+def test_a_learner_that_says_nan_is_wrong() -> None:
+    rows = [({"n": n}, float(n % 3)) for n in range(60)]
+    found = evaluate(Constant(math.nan), rows, metric="mae", window=10)
+    assert (found.windows_below, found.coverage) == (1.0, 0.0)
+    assert evaluate(Constant(math.nan), rows, window=10).score == 0.0
 
 
 def test_absolute_error_by_hand_without_missing_values() -> None:
@@ -102,6 +117,38 @@ def test_each_window_tells_its_coverage_and_weights() -> None:
     assert 0 < found.nbytes <= found.bound_bytes
 
 
+class Zero:
+    """Forecasts 0."""
+
+    def predict_one(self, x: Any) -> float:
+        del x
+        return 0.0
+
+    def learn_one(self, x: Any, y: float) -> None:
+        del x, y
+
+
+@pytest.mark.parametrize("delay", [0, 40])
+def test_coverage_is_that_of_intervals_known_at_the_prediction(delay: int) -> None:
+    """Errors that grow from row to row outgrow intervals that are made ``delay`` rows before."""
+    values = (np.random.default_rng(0).normal(size=1200) * 1.01 ** np.arange(1200)).tolist()
+    intervals, inside = AdaptiveIntervals(LEVEL), []
+    for row, value in enumerate(values):
+        if row > delay:
+            intervals.learn(0.0, values[row - delay - 1])
+        low, high = intervals.around(0.0)
+        if intervals.ready and row + delay < len(values):
+            inside.append(low <= value <= high)
+    found = evaluate(Zero(), [({}, value) for value in values], metric="mae", delay=delay)
+    assert found.coverage == pytest.approx(np.mean(inside), abs=1e-12)
+
+
+def test_rows_before_there_is_an_interval_are_not_counted_as_covered() -> None:
+    rows: list[tuple[Row, float]] = [({}, float(n)) for n in range(20)]  # each value above all before it
+    assert evaluate(Zero(), rows[:19], metric="mae").coverage is None
+    assert evaluate(Zero(), rows, metric="mae").coverage == 0.0
+
+
 def test_late_values_of_a_series_are_forecast_as_many_rows_ahead() -> None:
     class Ahead:
         """Says how far it looked."""
@@ -124,5 +171,7 @@ def test_late_values_of_a_series_are_forecast_as_many_rows_ahead() -> None:
 def test_wrong_options_are_told() -> None:
     with pytest.raises(ConfigError, match="delay"):
         evaluate(Constant(1), [], delay=-1)
+    with pytest.raises(ConfigError, match="metric is one of accuracy, mae but is 'acc'"):
+        evaluate(Constant(1), [], metric="acc")  # type: ignore[arg-type]  # what is tested
     with pytest.raises(DataError, match="at least two labels"):
         evaluate(Constant(1), [({"n": 0}, 1)])

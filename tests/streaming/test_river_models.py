@@ -28,9 +28,16 @@ def rows(count: int) -> Rows:
 
 def test_classifier_in_a_pipeline_under_progressive_validation() -> None:
     data: Rows = [(x, y > 10) for x, y in rows(800)]
-    model = preprocessing.StandardScaler() | RiverClassifier(depth=1)
+    model = preprocessing.StandardScaler() | RiverClassifier(depth=1, max_delay=0)
     assert evaluate.progressive_val_score(data, model, metrics.Accuracy()).get() > 0.93
     assert evaluate.progressive_val_score(data, model.clone(), metrics.ROCAUC()).get() > 0.95
+
+
+def test_rows_that_a_scaler_changes_do_not_pile_up() -> None:
+    classifier = RiverClassifier(depth=0, max_delay=0)
+    model = preprocessing.StandardScaler() | classifier
+    evaluate.progressive_val_score([(x, y > 10) for x, y in rows(100)], model, metrics.Accuracy())
+    assert len(classifier.learner._waiting) == 0
 
 
 def test_classifier_with_delayed_labels() -> None:

@@ -52,7 +52,7 @@ def page(found: Evaluation, *, title: str, facts: Mapping[str, str]) -> str:
             "found": found,
             "lead": lead,
             "rest": rest,
-            "behind": found.kappa < 0,
+            "behind": found.score != found.no_change if found.kappa is None else found.kappa < 0,
             "beside": _highlights(found),
             "sections": _sections(found),
             "level": stream_charts.LEVEL_TEXT,
@@ -87,15 +87,21 @@ def sentences(found: Evaluation) -> tuple[str, str]:
         lead = f"Mean error {score}. No change: {no_change}."
     worse = round(found.windows_below * len(found.curve)) or "none"
     windows = f"It was worse in {worse} of {len(found.curve):,} windows of {found.window:,} rows."
+    if found.kappa is None:
+        return lead, f"No change is never wrong here, so there is nothing to avoid. {windows}"
     if found.kappa < 0:
         return lead, f"The trivial rule would have done better (kappa {found.kappa:.3f}). {windows}"
     avoided = f"{percent(found.kappa)} of the error of no change is avoided (kappa {found.kappa:.3f})."
     return lead, f"{avoided} {windows}"
 
 
+def _kappa(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.3f}"
+
+
 def _highlights(found: Evaluation) -> list[Highlight]:
     shown = [
-        Highlight("Kappa against no change", f"{found.kappa:.3f}", "1 is perfect, 0 no better than it"),
+        Highlight("Kappa against no change", _kappa(found.kappa), "1 is perfect, 0 no better than it"),
         Highlight("Speed", f"{found.rows_per_s:,.0f} rows a second", "to predict and to learn"),
     ]
     if found.nbytes:
@@ -152,7 +158,7 @@ def _windows(found: Evaluation) -> Table:
             Cell(count(point.row), point.row),
             Cell(_score(found, point.score), point.score),
             Cell(_score(found, point.no_change), point.no_change),
-            Cell(UNKNOWN if point.kappa is None else f"{point.kappa:.3f}", point.kappa),
+            Cell(_kappa(point.kappa), point.kappa),
         ]
         cells += [Cell(percent(point.coverage), point.coverage)] if found.coverage is not None else []
         cells += [Cell(count(noticed), noticed)] if found.drifts else []

@@ -28,12 +28,13 @@ class AdaptiveQuantiles(Stateful):
 
         median + spread e,   e = the a-quantile of the last 500 errors of that step
 
-    and a, at first q, moves after each value: ``a <- a + STEP (q - below)``, below = 1 where the value was at
-    most the bound. Where a is beyond the errors at hand, e is the outermost one, and from one STEP beyond on
-    grows by its distance from the median error for each STEP more. Over n values the share below a bound
-    therefore differs from q by no more than a constant over n, whatever the series does. The median stays
-    the model's; where that is far off, an interval may lie to one side of it. All levels are the model's
-    until ten errors are known.
+    and a, at first q, moves after each value that is not on the bound: ``a <- a + STEP (q - below)``, below =
+    1 where the value was below the bound. Where a is beyond the errors at hand, e is the outermost one, and
+    from one STEP beyond on grows by its distance from the median error for each STEP more; where the two are
+    equal, a stops at one STEP beyond. So over n values the share below a bound exceeds q, and the share at
+    most the bound falls short of it, by no more than a constant over n, unless errors outgrow all before them
+    without end. The median stays the model's; where that is far off, an interval may lie to one side of it.
+    All levels are the model's until ten errors are known.
 
     Args:
         levels: of the bounds, ascending, with 0.5 among them.

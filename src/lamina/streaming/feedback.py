@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from typing_extensions import override
 
 from lamina.errors import DataError
 from lamina.streaming import kernels
-from lamina.streaming.inputs import SPANS
+from lamina.streaming.inputs import SPANS, is_missing, shown
 from lamina.streaming.seasons import find_seasons
 from lamina.streaming.state import Stateful, plain_names
 
@@ -61,22 +60,38 @@ class LabelFeedback(Stateful):
         """How many features there are now."""
         return max(min(len(self.classes), _CLASSES_FED_BACK) - 1, 0) * self.per_class
 
+    def check(self, label: Hashable) -> None:
+        """Nothing, where a label can be learned.
+
+        Raises:
+            DataError: it is missing or no label, or there are more classes than a stream of classes has.
+        """
+        try:
+            if label in self.classes:
+                return
+        except TypeError as error:
+            raise DataError(
+                f"a label must be text, a number, or true or false but is {shown(label)}; "
+                "name the class by text"
+            ) from error
+        if is_missing(label):
+            raise DataError(f"a label must be known to be learned but is {label!r}; leave that row out")
+        if len(self.classes) == MOST_CLASSES:
+            raise DataError(
+                f"there are more than {MOST_CLASSES} classes, the last {shown(label)}; "
+                "for numbers use OnlineRegressor or OnlineForecaster"
+            )
+
     def code(self, label: Hashable) -> int:
         """The number of a class, in order of appearance; a new one is added.
 
         Raises:
-            DataError: more classes than a stream of classes has.
+            DataError: as ``check``.
         """
+        self.check(label)
         found = self.classes.get(label)
         if found is not None:
             return found
-        if label is None or (isinstance(label, float) and math.isnan(label)):
-            raise DataError(f"a label must be known to be learned but is {label!r}; leave that row out")
-        if len(self.classes) == MOST_CLASSES:
-            raise DataError(
-                f"there are more than {MOST_CLASSES} classes, the last {label!r}; "
-                "for numbers use OnlineRegressor or OnlineForecaster"
-            )
         self.classes[label] = len(self.classes)
         self._frequency = np.vstack([self._frequency, np.zeros(len(SPANS))])
         self._after = np.pad(self._after, (0, 1))
@@ -124,22 +139,23 @@ class LabelFeedback(Stateful):
 class ValueFeedback(Stateful):
     """The last values of a series, their means and seasons, as distances from the last one.
 
-    All features are ``(v - last) / scale``, with the running mean absolute change as scale, so that a model
-    of them is blind to level and unit, and one whose weights are zero says "no change". v is each of the last
-    values, each exponential mean, and for each season found the value a season ago; and there is one more for
-    each season, the change that followed then.
+    All features are ``(v - last) / scale``, with the last known value and the running mean absolute change,
+    so that a model of them is blind to level and unit, and one whose weights are zero says "no change". v is
+    each of the last values, each exponential mean, and for each season found the value a season ago; and
+    there is one more for each season, the change that followed then.
 
     The seasons are looked for again whenever the series has grown by a quarter, and every 1,024 rows later; a
     season of at most a third of the last 4,096 rows can be found.
     """
 
-    kept = ("seasons", "rows", "scale", "means", "_buffer", "_end", "_next_look")
+    kept = ("seasons", "rows", "last", "scale", "means", "_buffer", "_end", "_next_look")
     size = (VALUE_LAGS - 1) + len(VALUE_SPANS) + 2 * _SEASONS
 
     def __init__(self, season: int | None = None) -> None:
         self.season = season
         self.seasons: tuple[int, ...] = () if season is None else (season,)
-        self.rows = 0
+        self.rows = 0  # with a known value
+        self.last = 0.0  # known value
         self.scale = 0.0
         self.means = np.zeros(len(VALUE_SPANS))
         self._buffer = np.zeros(2 * _LOOK_BACK)
@@ -148,13 +164,8 @@ class ValueFeedback(Stateful):
 
     @property
     def history(self) -> Array:
-        """The last rows, oldest first, at most 4,096."""
+        """The last rows, oldest first, at most 4,096; of missing ones what stands in for them."""
         return self._buffer[max(self._end - _LOOK_BACK, 0) : self._end]
-
-    @property
-    def last(self) -> float:
-        """The last known value; 0 before there is one."""
-        return float(self._buffer[self._end - 1]) if self._end else 0.0
 
     @property
     def unit(self) -> float:
@@ -171,14 +182,14 @@ class ValueFeedback(Stateful):
         means = VALUE_LAGS - 1
         found[:lags] = buffer[end - 1 - lags : end - 1][::-1]
         found[means : means + len(VALUE_SPANS)] = self.means
-        found -= buffer[end - 1]
+        found -= self.last
         found[lags:means] = 0.0
         place = means + len(VALUE_SPANS)
         for number in range(_SEASONS):
             season = self.seasons[number] if number < len(self.seasons) else end
             found[place] = found[place + 1] = 0.0
             if season < end:
-                found[place] = buffer[end - season] - buffer[end - 1]
+                found[place] = buffer[end - season] - self.last
                 found[place + 1] = buffer[end - season] - buffer[end - season - 1]
             place += 2
         found /= self.unit
@@ -213,14 +224,23 @@ class ValueFeedback(Stateful):
         self.rows += 1
         rates = np.maximum(1.0 / self.rows, _VALUE_RATES)
         self.means += rates * (value - self.means)
+        self.last = value
+        self._push(value)
+        if self.season is None and self.rows >= self._next_look:
+            self._next_look = self.rows + min(max(self.rows // 4, 1), 1024)
+            self.seasons = find_seasons(self.history, _SEASONS)
+
+    def skip(self, guess: float) -> None:
+        """Let a row go by whose value is missing; a guess stands in for it among the last rows alone."""
+        if self._end:
+            self._push(guess)
+
+    def _push(self, value: float) -> None:
         if self._end == len(self._buffer):
             self._buffer[:_LOOK_BACK] = self._buffer[_LOOK_BACK:]
             self._end = _LOOK_BACK
         self._buffer[self._end] = value
         self._end += 1
-        if self.season is None and self.rows >= self._next_look:
-            self._next_look = self.rows + min(max(self.rows // 4, 1), 1024)
-            self.seasons = find_seasons(self.history, _SEASONS)
 
 
 def _median(values: list[float]) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -26,6 +28,12 @@ _SLOWEST = 1 / 5000
 
 _LIMIT = 5.0
 """Scaled inputs are cut here, in standard deviations, so that one outlier cannot throw a linear model."""
+
+LARGEST = 1e150
+"""The largest size of a number that is read; squares of larger ones overflow."""
+
+MOST_INPUTS = 1024
+"""Names of inputs; each adds five features to every model and to every row that waits."""
 
 _MISSING = float("nan")
 _SMALLEST = 1e-12
@@ -68,16 +76,28 @@ class InputContext(Stateful):
     def read(self, x: Row) -> Array:
         """The numbers of a row in the order of ``names``, (inputs,), NaN where missing; new names are added.
 
+        A row that is refused changes nothing.
+
         Raises:
-            DataError: a value that is no number, or infinite.
+            DataError: a row that is no mapping, a value that is no number, infinite or larger than 1e150, or
+                more than 1,024 names.
         """
-        if x.keys() != self.names.keys():
-            self._add([name for name in x if name not in self.names])
+        if not isinstance(x, Mapping):
+            raise DataError(
+                f"a row must be numbers by name but is {shown(x)}; write for example {{'load': 3.0}}"
+            )
+        new = [] if x.keys() == self.names.keys() else [name for name in x if name not in self.names]
         if not {type(value) for value in x.values()} <= _NUMBERS:
             _refuse(x)
-        raw = np.array([x.get(name, _MISSING) for name in self.names], dtype=np.float64)
-        if kernels.any_infinite(raw):
+        try:
+            raw = np.array([x.get(name, _MISSING) for name in (*self.names, *new)], dtype=np.float64)
+        except OverflowError:
             _refuse(x)
+            raise
+        if kernels.any_beyond(raw, LARGEST):
+            _refuse(x)
+        if new:
+            self._add(new)
         return raw
 
     def features(self, raw: Array) -> Array:
@@ -102,6 +122,11 @@ class InputContext(Stateful):
         super().take(state)
 
     def _add(self, names: list[Any]) -> None:
+        if len(self.names) + len(names) > MOST_INPUTS:
+            raise DataError(
+                f"rows have had more than {MOST_INPUTS:,} names of inputs, the last {shown(names[-1])}; "
+                "give each row the same names, and hash what has more (river's FeatureHasher)"
+            )
         for name in names:
             self.names[name] = len(self.names)
         new = len(names)
@@ -111,15 +136,42 @@ class InputContext(Stateful):
         self._sharpness = np.append(self._sharpness, np.zeros(new))
 
 
+def shown(value: object) -> str:
+    """A value as a message may quote it."""
+    try:
+        return repr(value)[:100]
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return f"a {type(value).__name__} of very many digits"
+
+
+def whole_number(value: Any) -> int | None:
+    """A whole number as Python's own; None of anything else."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value is None or NaN, of Python or NumPy."""
+    return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number that a learner can read: NaN, or at most 1e150 in size."""
+    if not isinstance(value, Real | np.bool_):
+        return False
+    try:
+        return not abs(float(value)) > LARGEST
+    except OverflowError:
+        return False
+
+
 def _refuse(x: Row) -> None:
     """Raise for the values that are neither finite numbers nor missing."""
-    wrong = [
-        f"{name}={value!r}"
-        for name, value in x.items()
-        if not isinstance(value, Real | np.bool_) or np.isinf(float(value))
-    ]
+    wrong = [f"{name}={shown(value)}" for name, value in x.items() if not is_number(value)]
     if wrong:
         raise DataError(
-            f"inputs must be finite numbers (NaN where missing) but {', '.join(wrong)[:200]}; "
-            "encode text first, for example with river's OneHotEncoder"
+            f"inputs must be finite numbers of at most {LARGEST:g} in size (NaN where missing) but "
+            f"{', '.join(wrong)[:200]}; encode text first, for example with river's OneHotEncoder"
         )

@@ -6,7 +6,7 @@ from lamina.streaming.packed import require_extension
 
 _learning = require_extension("_learning")
 
-any_infinite = _learning.any_infinite
+any_beyond = _learning.any_beyond
 bound = _learning.bound
 contexts = _learning.contexts
 follow = _learning.follow

@@ -10,11 +10,36 @@ from typing import Any, Self
 
 from lamina.errors import ConfigError, SavedModelError
 from lamina.streaming.drift import Watch
+from lamina.streaming.inputs import shown, whole_number
 from lamina.streaming.snapshot import pack_snapshot, read_snapshot, unpack_snapshot, write_durably
 from lamina.streaming.state import bytes_of, pack_state, unpack_state
 
-FORMAT = 1
-"""Of the bytes of a learner; a reader takes this one and none that is newer."""
+FORMAT = 2
+"""Of the bytes of a learner; a reader takes this one and no other."""
+
+
+_LEAST = {"depth": 0, "hidden_size": 1, "season": 2, "max_delay": 0, "seed": 0}
+
+
+def checked(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a learner, whole numbers as Python's own.
+
+    Raises:
+        ConfigError: one that must be a whole number is none, or too small; all of them at once.
+    """
+    wrong = []
+    for name, least in _LEAST.items():
+        value = settings.get(name)
+        if value is None and (name == "season" or name not in settings):
+            continue
+        whole = whole_number(value)
+        if whole is None or whole < least:
+            wrong.append(f"{name} must be a whole number of at least {least} but is {shown(value)}")
+        else:
+            settings[name] = whole
+    if wrong:
+        raise ConfigError("; ".join(wrong) + ". Write for example depth=2.")
+    return settings
 
 
 class OnlineLearner(ABC):
@@ -77,7 +102,7 @@ class OnlineLearner(ABC):
                 model, and goes on from the states that were written down.
 
         Raises:
-            SavedModelError: the bytes are damaged, of another kind of learner, or of a newer Lamina.
+            SavedModelError: the bytes are damaged, of another kind of learner, or of another format.
             ConfigError: ``own`` has other names.
         """
         header, payload = unpack_snapshot(data)
@@ -87,10 +112,12 @@ class OnlineLearner(ABC):
             raise SavedModelError(
                 f"this snapshot is {other}, not of an {cls.__name__}. Read it with that class."
             )
-        if header["format"] > FORMAT:
+        if header["format"] != FORMAT:
+            newer = header["format"] > FORMAT
             raise SavedModelError(
                 f"this learner was written by lamina {header['lamina']}, in format {header['format']}, and "
-                f"this version reads format {FORMAT}. Upgrade: pip install --upgrade lamina"
+                f"this version reads format {FORMAT}. "
+                + ("Upgrade: pip install --upgrade lamina" if newer else "Let a new one learn the stream.")
             )
         settings = dict(header["settings"])
         names = settings.pop("own", [])

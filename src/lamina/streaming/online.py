@@ -22,12 +22,12 @@ from lamina.streaming.aggregate import Floor
 from lamina.streaming.drift import Detector, Watch
 from lamina.streaming.experts import Layout, Models, Said, mixture_of, shares_of
 from lamina.streaming.feedback import LabelFeedback
-from lamina.streaming.inputs import SPANS, InputContext, Row
-from lamina.streaming.learner import OnlineLearner
+from lamina.streaming.inputs import LARGEST, SPANS, InputContext, Row, is_number, shown, whole_number
+from lamina.streaming.learner import OnlineLearner, checked
 from lamina.streaming.own import OwnClassExpert, OwnValueExpert, chances_of, class_expert
 from lamina.streaming.state import Stateful, bytes_of
 from lamina.streaming.value_learner import ValueLearner, ValueRow
-from lamina.streaming.waiting import Waiting
+from lamina.streaming.waiting import Waiting, key_of
 
 Array = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ class OnlineClassifier(OnlineLearner):
         drift: river's detector that watches the loss, or None; see ``drift.Watch`` for what follows.
         own: experts of one's own by name: a function of a row that gives the probability of each class, or
             the session of a fitted SequenceClassifier, which belongs to the learner from then on.
-        max_delay: rows that may wait for their label at most.
+        max_delay: rows that may wait for their label at most; 0 where each comes before the next prediction.
         seed: the same seed gives the same learner.
 
     >>> learner = OnlineClassifier(depth=0)
@@ -85,14 +85,16 @@ class OnlineClassifier(OnlineLearner):
         max_delay: int = 1024,
         seed: int = 0,
     ) -> None:
-        self._made_with = {
-            "depth": depth,
-            "hidden_size": hidden_size,
-            "drift": drift,
-            "own": list(own or {}),
-            "max_delay": max_delay,
-            "seed": seed,
-        }
+        self._made_with = checked(
+            {
+                "depth": depth,
+                "hidden_size": hidden_size,
+                "drift": drift,
+                "own": list(own or {}),
+                "max_delay": max_delay,
+                "seed": seed,
+            }
+        )
         self.watch = Watch(drift)
         self.floor = Floor(limit=1.0)
         self._feedback = LabelFeedback()
@@ -120,12 +122,12 @@ class OnlineClassifier(OnlineLearner):
         Raises:
             DataError: an input that is no finite number.
         """
-        if not self._feedback.classes:
-            return {}
-        row = self._waiting.again(x)
+        raw = self._inputs.read(x)
+        key = key_of(raw)
+        row = self._waiting.again(key)
         if row is None:
-            row = self._prepare(x)
-            self._waiting.add(x, row)
+            row = self._prepare(x, raw)
+            self._waiting.add(key, row)
         return dict(zip(self._feedback.classes, row.output.tolist(), strict=True))
 
     def predict_one(self, x: Row) -> Hashable | None:
@@ -139,9 +141,13 @@ class OnlineClassifier(OnlineLearner):
         Raises:
             DataError: an input that is no finite number, a label that is missing, or too many classes.
         """
+        self._feedback.check(y)
+        raw = self._inputs.read(x)
+        row = self._waiting.take(key_of(raw)) or self._prepare(x, raw)
         code = self._feedback.code(y)
-        row = self._waiting.take(x) or self._prepare(x)
         classes = len(self._feedback.classes)
+        if not row.experts.shape[1]:  # it was predicted before there was a class
+            row = self._prepare(x, raw)
         if row.experts.shape[1] == classes:
             self._weigh(row, code)
         self._models.fit_sizes(self._layout.size, classes)
@@ -153,8 +159,7 @@ class OnlineClassifier(OnlineLearner):
         for expert in self._own.values():
             expert.learn(x)
 
-    def _prepare(self, x: Row) -> _ClassRow:
-        raw = self._inputs.read(x)
+    def _prepare(self, x: Row, raw: Array) -> _ClassRow:
         z = self._layout.vector(self._feedback.features(), self._inputs.features(raw))
         self._models.fit_sizes(self._layout.size, len(self._feedback.classes))
         said = self._models.say(z)
@@ -181,7 +186,7 @@ class OnlineClassifier(OnlineLearner):
     def bound_bytes(self) -> int:
         classes, experts = len(self._feedback.classes), len(self.expert_names)
         said = (len(self._models.names) + experts + 2) * classes
-        row = 8 * (len(self._inputs.names) + self._layout.size + said)
+        row = 8 * (2 * len(self._inputs.names) + self._layout.size + said)
         rest = bytes_of([part.state() for name, part in self._parts.items() if name != "models"])
         own = bytes_of([expert.state() for expert in self._own.values()])
         return 2 * self._models.bound_bytes + self._waiting.most * row + rest + own
@@ -230,7 +235,8 @@ class OnlineRegressor(OnlineLearner):
         drift: river's detector that watches the loss, or None.
         own: experts of one's own by name: a function of a row and the last values, oldest first, that gives
             the next value, or the session of a fitted Forecaster, which belongs to the learner from then on.
-        max_delay: rows that may wait for their value at most.
+        level: share of the values that ``interval_one`` is to hold.
+        max_delay: rows that may wait for their value at most; 0 where each comes before the next prediction.
         seed: the same seed gives the same learner.
 
     >>> learner = OnlineRegressor(depth=0)
@@ -248,20 +254,30 @@ class OnlineRegressor(OnlineLearner):
         season: int | None = None,
         drift: Detector | None = None,
         own: Mapping[str, OwnValueExpert] | None = None,
+        level: float = 0.9,
         max_delay: int = 1024,
         seed: int = 0,
     ) -> None:
-        self._made_with = {
-            "depth": depth,
-            "hidden_size": hidden_size,
-            "season": season,
-            "drift": drift,
-            "own": list(own or {}),
-            "max_delay": max_delay,
-            "seed": seed,
-        }
+        self._made_with = checked(
+            {
+                "depth": depth,
+                "hidden_size": hidden_size,
+                "season": season,
+                "drift": drift,
+                "own": list(own or {}),
+                "level": level,
+                "max_delay": max_delay,
+                "seed": seed,
+            }
+        )
         self._learner = ValueLearner(
-            depth=depth, hidden_size=hidden_size, season=season, drift=drift, own=own or {}, seed=seed
+            depth=depth,
+            hidden_size=hidden_size,
+            season=season,
+            drift=drift,
+            own=own or {},
+            level=level,
+            seed=seed,
         )
         self.watch = self._learner.watch
         self._waiting: Waiting[ValueRow] = Waiting(max_delay)
@@ -278,11 +294,34 @@ class OnlineRegressor(OnlineLearner):
         Raises:
             DataError: an input that is no finite number.
         """
-        row = self._waiting.again(x)
+        raw = self._learner.inputs.read(x)
+        key = key_of(raw)
+        row = self._waiting.again(key)
         if row is None:
-            row = self._learner.prepare(x)
-            self._waiting.add(x, row)
+            row = self._learner.prepare(x, raw)
+            self._waiting.add(key, row)
         return row.output
+
+    def interval_one(self, x: Row) -> tuple[float, float]:
+        """Bounds around ``predict_one``; endless until enough errors are known. See ``AdaptiveIntervals``."""
+        raw = self._learner.inputs.read(x)
+        row = self._waiting.again(key_of(raw)) or self._learner.prepare(x, raw)
+        return self._learner.intervals.around(row.output)
+
+    def score_one(self, x: Row, y: float) -> float:
+        """How unusual a row's number is, before it is learned: the share of the last errors below its own.
+
+        Raises:
+            DataError: as ``learn_one``.
+        """
+        value, raw = _number(y), self._learner.inputs.read(x)
+        row = self._waiting.look(key_of(raw)) or self._learner.prepare(x, raw)
+        return self._learner.intervals.score(row.output, value)
+
+    @property
+    def threshold(self) -> float:
+        """A score above it is unusual; it moves so that about one value in a hundred is."""
+        return self._learner.intervals.threshold
 
     def learn_one(self, x: Row, y: float) -> None:
         """Learn the number of a row, NaN where missing; it may come up to ``max_delay`` predictions later.
@@ -291,7 +330,8 @@ class OnlineRegressor(OnlineLearner):
             DataError: an input or a number that is infinite or no number.
         """
         value = _number(y)
-        self._learner.learn(x, self._waiting.take(x) or self._learner.prepare(x), value)
+        raw = self._learner.inputs.read(x)
+        self._learner.learn(x, self._waiting.take(key_of(raw)) or self._learner.prepare(x, raw), value)
 
     @property
     @override
@@ -316,7 +356,7 @@ class OnlineForecaster(OnlineLearner):
     """Learns a series one value at a time, and forecasts the next ones.
 
     Args:
-        depth, hidden_size, season, drift, own, seed: as for ``OnlineRegressor``.
+        depth, hidden_size, season, drift, own, level, seed: as for ``OnlineRegressor``.
 
     >>> learner = OnlineForecaster(depth=0)
     >>> for row in range(200):
@@ -333,21 +373,31 @@ class OnlineForecaster(OnlineLearner):
         season: int | None = None,
         drift: Detector | None = None,
         own: Mapping[str, OwnValueExpert] | None = None,
+        level: float = 0.9,
         seed: int = 0,
     ) -> None:
-        self._made_with = {
-            "depth": depth,
-            "hidden_size": hidden_size,
-            "season": season,
-            "drift": drift,
-            "own": list(own or {}),
-            "seed": seed,
-        }
+        self._made_with = checked(
+            {
+                "depth": depth,
+                "hidden_size": hidden_size,
+                "season": season,
+                "drift": drift,
+                "own": list(own or {}),
+                "level": level,
+                "seed": seed,
+            }
+        )
         self._learner = ValueLearner(
-            depth=depth, hidden_size=hidden_size, season=season, drift=drift, own=own or {}, seed=seed
+            depth=depth,
+            hidden_size=hidden_size,
+            season=season,
+            drift=drift,
+            own=own or {},
+            level=level,
+            seed=seed,
         )
         self.watch = self._learner.watch
-        self._next: tuple[Row, ValueRow] | None = None
+        self._next: tuple[bytes, ValueRow] | None = None
 
     @property
     @override
@@ -365,6 +415,24 @@ class OnlineForecaster(OnlineLearner):
         self._learner.learn(x or {}, self._row(x or {}), value)
         self._next = None
 
+    def interval_one(self, x: Row | None = None) -> tuple[float, float]:
+        """Bounds around the next value; endless until enough errors are known. See ``AdaptiveIntervals``."""
+        return self._learner.intervals.around(self._row(x or {}).output)
+
+    def score_one(self, y: float, x: Row | None = None) -> float:
+        """How unusual the next value is, before it is learned: the share of the last errors below its own.
+
+        Raises:
+            DataError: as ``learn_one``.
+        """
+        value = _number(y)
+        return self._learner.intervals.score(self._row(x or {}).output, value)
+
+    @property
+    def threshold(self) -> float:
+        """A score above it is unusual; it moves so that about one value in a hundred is."""
+        return self._learner.intervals.threshold
+
     def forecast(self, horizon: int, xs: Sequence[Row] | None = None) -> list[float]:
         """The next ``horizon`` values.
 
@@ -375,8 +443,8 @@ class OnlineForecaster(OnlineLearner):
         Raises:
             ConfigError: a horizon below 1, or not one of ``xs`` for each step.
         """
-        if horizon < 1:
-            raise ConfigError(f"horizon must be at least 1 row but is {horizon}")
+        if (whole_number(horizon) or 0) < 1:
+            raise ConfigError(f"horizon must be a whole number of at least 1 row but is {shown(horizon)}")
         rows: Sequence[Row] = [{}] * horizon if xs is None else xs
         if len(rows) != horizon:
             raise ConfigError(f"xs has {len(rows)} rows for a horizon of {horizon}; give one for each step")
@@ -404,13 +472,17 @@ class OnlineForecaster(OnlineLearner):
 
     def _row(self, x: Row) -> ValueRow:
         """The forecast of the next value, made once for each row."""
-        if self._next is None or self._next[0] != x:
-            self._next = (dict(x), self._learner.prepare(x))
+        raw = self._learner.inputs.read(x)
+        key = key_of(raw)
+        if self._next is None or self._next[0] != key:
+            self._next = (key, self._learner.prepare(x, raw))
         return self._next[1]
 
 
-def _number(value: object) -> float:
-    try:
-        return float(value)  # type: ignore[arg-type]  # what is no number raises here
-    except (TypeError, ValueError) as error:
-        raise DataError(f"a value must be a number, or NaN where missing, but is {value!r}") from error
+def _number(value: Any) -> float:
+    if not is_number(value):
+        raise DataError(
+            f"a value must be a finite number of at most {LARGEST:g} in size, or NaN where missing, but is "
+            f"{shown(value)}; convert it, or leave that row out"
+        )
+    return float(value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -206,9 +208,9 @@ def class_expert(own: OwnClassExpert) -> ClassExpert:
 
 def chances_of(expert: ClassExpert, x: Row, classes: Sequence[Hashable]) -> Array:
     """What an expert says of a learner's classes, (classes,); even where it knows none of them."""
-    said = expert.chances(x)
+    said: Mapping[Any, Any] = expert.chances(x)
+    if not all(isinstance(chance, Real) and 0 <= float(chance) < math.inf for chance in said.values()):
+        raise DataError(f"an expert's probabilities are numbers from 0 to 1, but these are {dict(said)!r}.")
     found = np.array([said.get(label, said.get(str(label), 0.0)) for label in classes], dtype=np.float64)
     total = found.sum()
-    if not np.isfinite(total) or (found < 0).any():
-        raise DataError(f"an expert's probabilities are numbers from 0 to 1, but these are {dict(said)!r}.")
     return found / total if total > 0 else np.full(len(classes), 1.0 / max(len(classes), 1))

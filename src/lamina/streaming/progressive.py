@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
-from lamina.errors import ConfigError, DataError
+from lamina.errors import ConfigError, DataError, did_you_mean
 from lamina.streaming.adaptive import AdaptiveIntervals
-from lamina.streaming.inputs import Row
+from lamina.streaming.inputs import Row, is_missing
 from lamina.streaming.learner import OnlineLearner
 
 Metric = Literal["accuracy", "mae"]
@@ -49,7 +49,8 @@ class Point:
         row: the last row of the window, counted from 1 in the order in which rows came.
         score, no_change: accuracy, or mean absolute error, over the window.
         kappa: as of the whole evaluation; None where no change makes no error.
-        coverage: share of its values inside 90 % intervals; None for classes.
+        coverage: share of its values inside 90 % intervals, each known when its row was predicted; None for
+            classes, and where there were none yet.
         weights: mean share of each expert over the window; empty for learners without experts.
     """
 
@@ -74,11 +75,14 @@ class Evaluation:
         kappa: the part of what no change gets wrong that the learner gets right: 1 is perfect, 0 is no better
             than no change. For classes this is kappa-temporal, (p - p_e) / (1 - p_e) with the accuracy of no
             change as p_e (Bifet et al. 2013, doi:10.1007/978-3-642-40988-2_30); for numbers 1 - mae / mae_e.
-        windows_below: share of the windows of the curve in which the learner is worse than no change.
+            None where no change makes no error.
+        windows_below: share of the windows of the curve in which the learner is worse than no change, or its
+            score is NaN since it said NaN.
         curve: a point for each full window, and one for a last, shorter one.
         drifts: rows at which the learner noticed a change, counted as in the curve.
         rollbacks: how often it went back to a copy of itself, its learning having run away.
-        coverage: share of values inside 90 % intervals; None for classes.
+        coverage: share of values inside 90 % intervals, as in the curve; rows before there were any are left
+            out.
         rows_per_s: rows predicted and learned in a second, reading not counted.
         nbytes, bound_bytes: of what was learned, at the end, and what that can come to at most; 0 where the
             learner does not say.
@@ -91,7 +95,7 @@ class Evaluation:
     window: int
     score: float
     no_change: float
-    kappa: float
+    kappa: float | None
     windows_below: float
     curve: tuple[Point, ...]
     drifts: tuple[int, ...]
@@ -121,14 +125,15 @@ def evaluate(
 
     Args:
         learner: is changed by it.
-        rows: inputs and label, in order. A label that is NaN is neither scored nor learned.
+        rows: inputs and label, in order. A label that is None or NaN is neither scored nor learned; for
+            numbers, our learners are told that a row went by.
         metric: "accuracy" for classes, "mae" for numbers.
         delay: rows that come between a row and its label.
         window: rows of each point of the curve.
         seen: called with the label of each row and what was said of it, in order.
 
     Raises:
-        ConfigError: a negative delay, or a window without rows.
+        ConfigError: a negative delay, a window without rows, or no such metric.
         DataError: no row could be scored.
 
     >>> from lamina.streaming.online import OnlineClassifier
@@ -139,30 +144,38 @@ def evaluate(
     """
     if delay < 0 or window < 1:
         raise ConfigError(f"delay must be 0 or more and window 1 or more, but they are {delay} and {window}")
+    if metric not in get_args(Metric):
+        raise ConfigError(
+            f"metric is one of {', '.join(get_args(Metric))} but is {metric!r}"
+            f"{did_you_mean(str(metric), get_args(Metric))}"
+        )
     model = _of_ours(learner)
     tally = _Tally(metric, window, model)
     intervals = AdaptiveIntervals(LEVEL) if metric == "mae" else None
-    waiting: deque[tuple[Row, Any, Any]] = deque()
+    waiting: deque[tuple[Row, Any, Any, tuple[float, float] | None]] = deque()
     last: Any = None
     seconds = 0.0
     for x, y in rows:
         start = time.perf_counter()
         said = learner.predict_one(x)
         seconds += time.perf_counter() - start
-        waiting.append((x, y, said))
+        waiting.append((x, y, said, _bounds(intervals, said)))
         tally.expect(y, said, last)
         if seen is not None:
             seen(y, said)
         if len(waiting) <= delay:
             continue
-        known_x, known_y, said = waiting.popleft()
-        if intervals is not None and said is not None:
-            tally.cover(known_y, intervals.around(said))
+        known_x, known_y, said, bounds = waiting.popleft()
+        if bounds is not None:
+            tally.cover(known_y, bounds)
+        if intervals is not None and said is not None and not is_missing(known_y):
             intervals.learn(said, known_y)
         start = time.perf_counter()
-        if not _missing(known_y):
+        if not is_missing(known_y):
             learner.learn_one(known_x, known_y)
             last = known_y
+        elif model is not None and metric == "mae":
+            learner.learn_one(known_x, math.nan)  # a series goes on
         seconds += time.perf_counter() - start
         tally.notice()
     return tally.result(seconds, delay=delay)
@@ -213,7 +226,7 @@ class _Tally:
     def expect(self, truth: Any, said: Any, last: Any) -> None:
         """Score one prediction and that of no change; the first row is scored by neither."""
         self._came += 1
-        if _missing(truth) or last is None or said is None:
+        if is_missing(truth) or last is None or said is None:
             return
         if self._metric == "accuracy":
             scores = (float(said == truth), float(last == truth))
@@ -227,7 +240,7 @@ class _Tally:
 
     def cover(self, truth: Any, bounds: tuple[float, float]) -> None:
         """Count whether an interval held its value."""
-        if not _missing(truth):
+        if not is_missing(truth):
             inside = bounds[0] <= truth <= bounds[1]
             self._covered.add(inside)
             self._covered_here.add(inside)
@@ -261,7 +274,11 @@ class _Tally:
             self._close()
         score, trivial = (total / self._rows for total in self._total)
         worse = [
-            point.score < point.no_change if self._metric == "accuracy" else point.score > point.no_change
+            not (
+                point.score >= point.no_change
+                if self._metric == "accuracy"
+                else point.score <= point.no_change
+            )
             for point in self._curve
         ]
         model = self._model
@@ -272,7 +289,7 @@ class _Tally:
             window=self._window,
             score=score,
             no_change=trivial,
-            kappa=self._kappa(score, trivial) or 0.0,
+            kappa=self._kappa(score, trivial),
             windows_below=sum(worse) / len(worse),
             curve=tuple(self._curve),
             drifts=tuple(self._drifts),
@@ -324,14 +341,22 @@ class _Share:
         return self._true / self._all if self._all else None
 
 
+def _bounds(intervals: AdaptiveIntervals | None, said: Any) -> tuple[float, float] | None:
+    """The interval of a forecast as it is made; None of none, and while too few errors are known.
+
+    The interval around NaN holds no value.
+    """
+    if intervals is None or said is None:
+        return None
+    if math.isnan(said):
+        return math.nan, math.nan
+    return intervals.around(said) if intervals.ready else None
+
+
 def _of_ours(learner: Learner) -> OnlineLearner | None:
     """The learner of Lamina that is evaluated; None where it is another's."""
     inner: object = learner.forecaster if isinstance(learner, SeriesLearner) else learner
     return inner if isinstance(inner, OnlineLearner) else None
-
-
-def _missing(value: Hashable) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _json(value: Any) -> Any:

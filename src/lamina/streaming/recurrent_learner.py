@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,6 +83,19 @@ class RecurrentExperts(Stateful):
         even = 1.0 / self.outputs if self.link == "softmax" and self.outputs else 0.0
         return np.full((self.depth, self.outputs), even)
 
+    @contextmanager
+    def ahead(self) -> Iterator[Callable[[Array], None]]:
+        """Read rows that have not come yet, by the function that is given; the state comes back after."""
+        steps = self._steps
+        if steps is None:
+            yield lambda _: None
+            return
+        before = steps.states
+        try:
+            yield steps.advance
+        finally:
+            steps.go_back(before)
+
     def learn(self, z: Array, truth: Array) -> None:
         """Let a row and its truth, (outputs,), become the past; learn when a window is full."""
         if not self.depth:
@@ -95,6 +110,8 @@ class RecurrentExperts(Stateful):
 
     def grow(self, outputs: int) -> None:
         """Make room for outputs that first appear now; what was learned stays."""
+        if outputs == self.outputs:
+            return
         self.outputs = outputs
         if self._trainer is not None:
             self._trainer.grow(outputs)
@@ -191,6 +208,7 @@ class _Steps:
         native = require_native()
         self._weights = np.array([weight for weight, _ in trainer.heads], dtype=np.float64)
         self._biases = np.array([bias for _, bias in trainer.heads], dtype=np.float64)
+        self._unknown = np.full(self._weights.shape[-1], np.nan, np.float32)
         self._peeked: Array | None = None
         self._before: tuple[bytes, ...] = ()
         self._layers = []
@@ -237,18 +255,26 @@ class _Steps:
         kernels.say_each(self._weights, self._biases, hidden, link == "softmax", said)
         return said
 
+    def go_back(self, states: tuple[bytes, ...]) -> None:
+        """Go back to the state of each layer."""
+        for layer, state in zip(self._layers, states, strict=True):
+            layer.load(state)
+        self._peeked = None
+
     def _return(self) -> None:
         """Go back to where the layers were before a row that was looked at."""
         if self._peeked is not None:
-            for layer, state in zip(self._layers, self._before, strict=True):
-                layer.load(state)
-            self._peeked = None
+            self.go_back(self._before)
 
     def _read(self, z: Array) -> list[NDArray[np.float32]]:
-        """Each layer's output after a row, (hidden,); the states move on."""
+        """Each layer's output after a row, (hidden,); the states move on.
+
+        Where weights have run away, what stands on them is NaN, and the watch sees to it.
+        """
         below: NDArray[Any] = z[: self._inputs]
-        outputs = []
+        outputs: list[NDArray[np.float32]] = []
         for layer in self._layers:
-            below = layer.step(below, _KEY)
+            sound = not outputs or math.isfinite(below.dot(below))
+            below = layer.step(below, _KEY) if sound else self._unknown
             outputs.append(below)
         return outputs

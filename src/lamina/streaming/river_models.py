@@ -23,9 +23,12 @@ RiverRow = dict[Hashable, Any]
 class RiverClassifier(base.Classifier):
     """``OnlineClassifier`` for river; the arguments are those, kept under their names for river's ``clone``.
 
+    Rows are recognised by their inputs. A scaler before it that learns changes a row between prediction and
+    label, so give ``max_delay=0`` there, and labels at once: a row is then learned as it has become.
+
     >>> from river import evaluate, metrics, preprocessing
     >>> rows = [({"load": row % 7}, row % 7 > 3) for row in range(300)]
-    >>> model = preprocessing.StandardScaler() | RiverClassifier(depth=0)
+    >>> model = preprocessing.StandardScaler() | RiverClassifier(depth=0, max_delay=0)
     >>> evaluate.progressive_val_score(rows, model, metrics.Accuracy()).get() > 0.9
     True
     """
@@ -67,7 +70,7 @@ class RiverClassifier(base.Classifier):
 
 
 class RiverRegressor(base.Regressor):
-    """``OnlineRegressor`` for river."""
+    """``OnlineRegressor`` for river; behind a scaler that learns give ``max_delay=0``, as for classes."""
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from lamina.errors import ConfigError, DataError
+from lamina.streaming.adaptive import AdaptiveIntervals
 from lamina.streaming.aggregate import Floor
 from lamina.streaming.drift import Detector, Watch
 from lamina.streaming.experts import Layout, Models, Said, mixture_of
 from lamina.streaming.feedback import ValueFeedback
-from lamina.streaming.inputs import InputContext, Row
-from lamina.streaming.own import OwnValueExpert, value_expert
+from lamina.streaming.inputs import InputContext, Row, is_missing, is_number, shown
+from lamina.streaming.own import OwnValueExpert, ValueExpert, value_expert
 from lamina.streaming.state import Stateful, bytes_of
 
 Array = NDArray[np.float64]
@@ -57,10 +59,21 @@ class ValueLearner(Stateful):
     """Learns the next value from inputs and from the values before it.
 
     Args:
-        depth, hidden_size, season, drift, own, seed: as for ``OnlineRegressor``.
+        depth, hidden_size, season, drift, own, level, seed: as for ``OnlineRegressor``.
     """
 
-    kept = ("floor", "feedback", "inputs", "models", "mixture", "layout", "_error", "_lowest", "_highest")
+    kept = (
+        "floor",
+        "feedback",
+        "inputs",
+        "models",
+        "mixture",
+        "layout",
+        "intervals",
+        "_error",
+        "_lowest",
+        "_highest",
+    )
 
     def __init__(
         self,
@@ -70,12 +83,14 @@ class ValueLearner(Stateful):
         season: int | None,
         drift: Detector | None,
         own: Mapping[str, OwnValueExpert],
+        level: float,
         seed: int,
     ) -> None:
         if season is not None and season < 2:
             raise ConfigError(f"season must be at least 2 rows, or None to look for one, but is {season}")
         self.watch = Watch(drift)
         self.floor = Floor(limit=FLOOR_LIMIT)
+        self.intervals = AdaptiveIntervals(level)
         self.feedback = ValueFeedback(season)
         self.inputs = InputContext()
         self.own = {name: value_expert(each) for name, each in own.items()}
@@ -86,21 +101,25 @@ class ValueLearner(Stateful):
         self._error = 1.0
         self._lowest, self._highest = math.inf, -math.inf
 
-    def prepare(self, x: Row, feedback: ValueFeedback | None = None) -> ValueRow:
-        """A forecast of the next value; with other feedback than the stream's, of the one after that."""
+    def prepare(self, x: Row, raw: Array, feedback: ValueFeedback | None = None) -> ValueRow:
+        """A forecast of the next value; with other feedback than the stream's, of the one after that.
+
+        Args:
+            x: what is known of its row.
+            raw: the same as ``inputs.read`` gives it.
+        """
         feedback = self.feedback if feedback is None else feedback
-        raw = self.inputs.read(x)
         z = self.layout.vector(feedback.features(), self.inputs.features(raw))
         self.models.fit_sizes(self.layout.size, 1)
         said = self.models.say(z)
         last, unit = feedback.last, feedback.unit
-        rules = feedback.trivial()
+        rules = (feedback.trivial() - last) / unit
+        models = np.concatenate([said.linear[:, 0], said.recurrent[:, 0]])
         if self.own:
             ahead = feedback.rows - self.feedback.rows
-            own = [expert.forecast(x, feedback.history, ahead) for expert in self.own.values()]
-            rules = np.append(rules, own)
-        models = np.concatenate([said.linear[:, 0], said.recurrent[:, 0]])
-        experts = np.concatenate([(rules - last) / unit, np.clip(models, -LARGEST_LOSS, LARGEST_LOSS)])
+            own = [_forecast_of(each, name, x, feedback, ahead) for name, each in self.own.items()]
+            models = np.concatenate([(np.array(own) - last) / unit, models])
+        experts = np.concatenate([rules, np.clip(models, -LARGEST_LOSS, LARGEST_LOSS)])
         mixed = float(self.mixture.weights @ experts)
         if not math.isfinite(mixed):  # an expert has run away; the watch sees to it, and meanwhile it is mute
             experts = np.nan_to_num(experts)
@@ -108,14 +127,13 @@ class ValueLearner(Stateful):
         return ValueRow(raw, said, last, unit, experts, mixed, last + (1 - self.floor.weight) * mixed * unit)
 
     def learn(self, x: Row, row: ValueRow, value: float) -> None:
-        """Learn a row's value; NaN is a missing one, and only the inputs are learned."""
-        if math.isinf(value):
-            raise DataError(
-                "a value must be finite, or NaN where missing, but is infinite; leave that row out"
-            )
-        if not math.isnan(value):
+        """Learn a row's value; of a missing one, NaN, the inputs are learned, and that a row went by."""
+        if math.isnan(value):
+            self.feedback.skip(self._within(row.output))
+        else:
             if self.feedback.rows:
                 target = (value - row.last) / row.unit
+                self.intervals.learn(row.output, value)
                 self._weigh(row, target)
                 self.models.fit_sizes(self.layout.size, 1)
                 self.models.learn(row.said, np.array([min(max(target, -LARGEST_LOSS), LARGEST_LOSS)]))
@@ -131,16 +149,24 @@ class ValueLearner(Stateful):
         Forecasts stay within the range of the series widened by half of it on both sides, so that feeding
         them back cannot run away.
         """
+        raws = [self.inputs.read(x) for x in islice(xs, horizon)]
         feedback = copy.deepcopy(self.feedback)
-        room = (self._highest - self._lowest) / 2
         found = []
-        for x in islice(xs, horizon):
-            value = self.prepare(x, feedback).output
-            if self.feedback.rows:
-                value = min(max(value, self._lowest - room), self._highest + room)
-            feedback.learn(value)
-            found.append(value)
+        with self.models.recurrent.ahead() as advance:
+            for x, raw in zip(xs, raws, strict=True):
+                row = self.prepare(x, _widened(raw, len(self.inputs.names)), feedback)
+                value = self._within(row.output)
+                feedback.learn(value)
+                advance(row.said.z)
+                found.append(value)
         return found
+
+    def _within(self, value: float) -> float:
+        """A forecast, kept within the range of the series widened by half of it on both sides."""
+        if not self.feedback.rows:
+            return value
+        room = (self._highest - self._lowest) / 2
+        return min(max(value, self._lowest - room), self._highest + room)
 
     def _weigh(self, row: ValueRow, target: float) -> None:
         losses = np.minimum(np.abs(row.experts - target), LARGEST_LOSS)
@@ -163,7 +189,7 @@ class ValueLearner(Stateful):
     def row_bytes(self) -> int:
         """The most that one row takes while it waits."""
         models = len(self.models.names)
-        return 8 * (len(self.inputs.names) + self.layout.size + models + len(self.names))
+        return 8 * (2 * len(self.inputs.names) + self.layout.size + models + len(self.names))
 
     @override
     def state(self) -> dict[str, Any]:
@@ -176,3 +202,16 @@ class ValueLearner(Stateful):
         self.watch.take_with(state["watch"], self.models)
         for expert, then in zip(self.own.values(), state["own"], strict=True):
             expert.take(then)
+
+
+def _forecast_of(expert: ValueExpert, name: str, x: Row, feedback: ValueFeedback, ahead: int) -> float:
+    """What an expert of one's own forecasts; no change where that is not finite."""
+    said: Any = expert.forecast(x, feedback.history, ahead)
+    if not isinstance(said, Real | np.bool_):
+        raise DataError(f"an expert forecasts a number, but {name!r} gave {shown(said)}; return a float")
+    return feedback.last if is_missing(said) or not is_number(said) else float(said)
+
+
+def _widened(raw: Array, inputs: int) -> Array:
+    """A row of inputs, those that first appear after it missing."""
+    return np.append(raw, np.full(inputs - len(raw), math.nan))

@@ -138,8 +138,8 @@ void follow(Numbers<1> raw, Numbers<1> count, Numbers<2> centers, Numbers<1> var
   }
 }
 
-bool any_infinite(Numbers<1> raw) {
-  return std::any_of(raw.data(), raw.data() + raw.shape(0), [](double value) { return std::isinf(value); });
+bool any_beyond(Numbers<1> raw, double limit) {
+  return std::any_of(raw.data(), raw.data() + raw.shape(0), [=](double value) { return std::fabs(value) > limit; });
 }
 
 // Exponential weights by one row's losses, shared with all experts; in place.
@@ -192,7 +192,9 @@ void exchange(float* ordered, Size known, const float* old, float fresh) {
   }
 }
 
-// Judges the forecasts of a value, made 1, 2, ... rows ago: moves each bound's level, and keeps each error.
+// Judges the forecasts of a value, made 1, 2, ... rows ago: moves each bound's level, and keeps each error. A value
+// on a bound, to the precision of the errors, moves nothing. Where the outermost error is the middle one, distance
+// cannot push a bound out, and the level stops one step beyond the errors.
 // counts (horizon), errors and ordered (horizon, room), now (horizon, levels); medians and spreads (made, horizon)
 // and bounds (made, horizon, levels), those of row r at r modulo horizon, NaN where no forecast was made.
 void judge(double value, std::int64_t rows, Numbers<1> levels, Counts counts, Floats errors, Floats ordered, Numbers<2> now,
@@ -201,13 +203,22 @@ void judge(double value, std::int64_t rows, Numbers<1> levels, Counts counts, Fl
   for (Size s = 0; s < horizon; ++s) {
     const Size made = ((rows - 1 - s) % horizon + horizon) % horizon;
     if (std::isnan(medians(made, s))) continue;
-    if (counts(s) >= warm_up)
-      for (Size q = 0; q < number; ++q) now(s, q) += step * (levels(q) - (value <= bounds(made, s, q) ? 1.0 : 0.0));
     const float error = static_cast<float>((value - medians(made, s)) / spreads(made, s));
+    if (counts(s) >= warm_up)
+      for (Size q = 0; q < number; ++q) {
+        const float bound = static_cast<float>((bounds(made, s, q) - medians(made, s)) / spreads(made, s));
+        if (error != bound) now(s, q) += step * (levels(q) - (error < bound ? 1.0 : 0.0));
+      }
     float& place = errors(s, counts(s) % room);
     exchange(ordered.data() + s * room, std::min<Size>(counts(s), room), counts(s) < room ? nullptr : &place, error);
     place = error;
     ++counts(s);
+    const Size known = std::min<Size>(counts(s), room);
+    const float* const sorted = ordered.data() + s * room;
+    for (Size q = 0; q < number; ++q) {
+      if (sorted[0] == sorted[known / 2]) now(s, q) = std::max(now(s, q), -step);
+      if (sorted[known - 1] == sorted[known / 2]) now(s, q) = std::min(now(s, q), 1 + step);
+    }
   }
 }
 
@@ -266,7 +277,7 @@ NB_MODULE(_learning, m) {
   m.def("learn", &learn);
   m.def("contexts", &contexts);
   m.def("follow", &follow);
-  m.def("any_infinite", &any_infinite);
+  m.def("any_beyond", &any_beyond);
   m.def("share_weights", &share_weights);
   m.def("label_rules", &label_rules);
   m.def("follow_label", &follow_label);
