@@ -15,7 +15,7 @@ from lamina.data.frequency import Frequency
 from lamina.data.scaling import Standardizer
 from lamina.errors import ConfigError, DataError, SavedModelError
 from lamina.streaming.adaptive_quantiles import AdaptiveKeys
-from lamina.streaming.forecast_rows import SeriesRow, SeriesRowForm
+from lamina.streaming.forecast_rows import LATEST, SeriesRow, SeriesRowForm
 from lamina.streaming.packed import Weights, optional, plain, require_native
 from lamina.streaming.session import Session
 from lamina.streaming.snapshot import pack_snapshot, unpack_snapshot
@@ -159,16 +159,27 @@ class ForecastSession(Session):
         Raises:
             DataError: a value, a name, the time or the key breaks a rule. The session stays as it was.
         """
-        row = self._rows.read(x)
+        row = self._read(x)
         known = self._known(future)
-        skipped, time = self._place(key, row)
+        skipped, time = self._place(key, row, self._native.head(key))
+        return self._take(key, row, known, skipped, time)
+
+    def _read(self, x: Mapping[str, object] | float) -> SeriesRow:
+        row = self._rows.read(x)
+        fault = self._native.first_fault(row.numbers)
+        if fault >= 0:
+            raise DataError(_too_large(self._rows.name_of(fault), row.numbers[fault]))
+        return row
+
+    def _take(
+        self, key: str, row: SeriesRow, known: NDArray[np.float32], skipped: int, time: int | None
+    ) -> Forecast | None:
+        """Keep a row that breaks no rule, and forecast."""
+        forgotten = self._native.push(key, row.numbers, skipped, time)
         if self._adaptive is not None:
-            if key not in self:
-                self._adaptive.forget(key)
+            if forgotten is not None:
+                self._adaptive.forget(forgotten)
             self._adaptive.of(key).learn(row.y, skipped)
-        self._native.push(key, row.numbers, skipped, time)
-        if self._adaptive is not None and len(self._adaptive) > self.max_keys:
-            self._adaptive.keep(self.keys())
         return self._forecast(key, known, time) if self._native.ready(key) else None
 
     def step_next(self, value: float, x: Mapping[str, object], *, key: str = "") -> Forecast | None:
@@ -189,6 +200,11 @@ class ForecastSession(Session):
         nothing = np.zeros((0, len(self.levels)))
         for level in percent:
             interval(self.levels, nothing, level)
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """Names of the columns that hold categories."""
+        return self._rows.categories
 
     @property
     def needs_future(self) -> bool:
@@ -224,11 +240,16 @@ class ForecastSession(Session):
             if future:
                 raise DataError("this model was fitted without columns known ahead. Leave out future.")
             return self._nothing_known
-        return self._rows.read_ahead(future, self.horizon)
+        known = self._rows.read_ahead(future, self.horizon)
+        fault = self._native.first_fault_ahead(known)
+        if fault >= 0:
+            width = known.shape[1]
+            names = [column.name for column in self._rows.future for _ in range(column.size)]
+            raise DataError(_too_large(names[fault % width], float(known.flat[fault])))
+        return known
 
-    def _place(self, key: str, row: SeriesRow) -> tuple[int, int | None]:
-        """Steps of a key that were left out before this row, and the row's time."""
-        head = self._native.head(key)
+    def _place(self, key: str, row: SeriesRow, head: tuple[int, int | None] | None) -> tuple[int, int | None]:
+        """Steps of a key that were left out before this row, and the row's time; ``head``: its last row's."""
         if head is None:
             if row.time is None and self._cycles:
                 raise DataError(
@@ -237,6 +258,8 @@ class ForecastSession(Session):
             return 0, row.time
         last = head[1]
         if row.time is None and last is not None and not self._rows.dated:
+            if last + self._ticks > LATEST:
+                raise DataError(f"the row after {last} has no number up to 2**61. Reset the key.")
             return 0, last + self._ticks
         if (last is None) != (row.time is None):
             raise DataError(
@@ -370,6 +393,13 @@ class ForecastSession(Session):
         state = unpack_state(*unpack_snapshot(states))
         super()._load(state["states"])
         self._adaptive.take(state["adaptive"])
+
+
+def _too_large(name: str, value: float) -> str:
+    return (
+        f"'{name}' is {value:.3g}, which is too large: a network reads numbers up to 1e18, after they are "
+        "standardised. Leave this row out or mend it."
+    )
 
 
 def _named(percent: Sequence[float]) -> str:
