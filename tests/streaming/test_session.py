@@ -301,11 +301,15 @@ def test_who_looks_while_another_thread_steps_is_told(look: Callable[[RowSession
 
     thread = threading.Thread(target=work)
     thread.start()
-    end = time.monotonic() + 60
+
+    def look_on() -> None:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            look(session)
+
     try:
         with pytest.raises(DataError, match="in use by another thread"):
-            while time.monotonic() < end:
-                look(session)
+            look_on()
     finally:
         told.set()
         thread.join()
