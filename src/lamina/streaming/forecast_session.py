@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -163,6 +164,49 @@ class ForecastSession(Session):
         known = self._known(future)
         skipped, time = self._place(key, row, self._native.head(key))
         return self._take(key, row, known, skipped, time)
+
+    def step_many(
+        self,
+        x: Sequence[Mapping[str, object] | float],
+        keys: Sequence[str],
+        *,
+        future: Sequence[Sequence[Mapping[str, object]]] = (),
+    ) -> list[Forecast | None]:
+        """Read one row of each of many keys, and answer each as ``step`` does.
+
+        A key that stands twice is stepped twice, in the order of the rows. Where a row breaks a rule, none is
+        read. It is a loop in Python, no faster than single steps; where keys are forgotten to make room, a
+        call also takes time in proportion to the number of keys held.
+
+        Args:
+            x: a row of each key.
+            keys: the series.
+            future: of each row, what is known ahead, where the model was fitted on such columns.
+        """
+        ahead = future or [()] * len(keys)
+        if isinstance(keys, str) or not len(x) == len(keys) == len(ahead):
+            raise DataError(
+                "rows, keys and future are lists of one length, but these have "
+                f"{len(x)}, {len(keys)} and {len(ahead)}. Give one key for each row."
+            )
+        heads = {key: self._native.head(key) for key in keys}
+        used: OrderedDict[str, None] | None = None
+        if len(self) + sum(head is None for head in heads.values()) > self.max_keys:
+            used = OrderedDict.fromkeys(self.keys())
+        taken = []
+        for each, key, known in zip(x, keys, ahead, strict=True):
+            row, columns = self._read(each), self._known(known)
+            skipped, time = self._place(key, row, heads[key])
+            taken.append((key, row, columns, skipped, time))
+            heads[key] = (0, time)
+            if used is not None:
+                used[key] = None
+                used.move_to_end(key)
+                if len(used) > self.max_keys:
+                    forgotten, _ = used.popitem(last=False)
+                    if forgotten in heads:
+                        heads[forgotten] = None
+        return [self._take(*each) for each in taken]
 
     def _read(self, x: Mapping[str, object] | float) -> SeriesRow:
         row = self._rows.read(x)
