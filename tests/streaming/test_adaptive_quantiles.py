@@ -15,6 +15,7 @@ from lamina.estimators.forecaster import Forecaster
 from lamina.nn.stack import StackConfig
 from lamina.streaming.adaptive import ERRORS, STEP, WARM_UP
 from lamina.streaming.adaptive_quantiles import AdaptiveKeys, AdaptiveQuantiles
+from lamina.streaming.forecast_session import ForecastSession
 from lamina.streaming.opening import open_parts
 from lamina.streaming.session import Session
 from lamina.training.optim import TrainingConfig
@@ -263,6 +264,37 @@ def test_keys_are_apart_forgotten_and_bounded() -> None:
     session.clear()
     assert session._adaptive is not None
     assert len(session._adaptive) == 0
+
+
+def test_a_key_that_makes_room_takes_its_intervals_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the keys are not counted over for it."""
+    session = forecaster().stream(adaptive=[90], max_keys=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(ForecastSession, "keys", lambda _: pytest.fail("went through all keys"))
+        for key in ("a", "b", "c", "d", "b", "e", "a"):
+            session.step_next(1.0, {}, key=key)
+    assert session._adaptive is not None
+    assert sorted(session._adaptive.state()["keys"]) == sorted(session.keys()) == ["a", "b", "e"]
+
+
+def test_a_row_that_is_not_kept_moves_no_interval() -> None:
+    session = forecaster().stream(adaptive=[90])
+    for row in range(30):
+        session.step_next(later(row), {})
+    before, native = session.snapshot(), session._native
+
+    class Full:
+        def push(self, *_: object) -> None:
+            raise MemoryError
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(native, name)
+
+    session._native = Full()
+    with pytest.raises(MemoryError):
+        session.step_next(1.0, {})
+    session._native = native
+    assert session.snapshot() == before
 
 
 def test_intervals_that_cannot_be_are_refused() -> None:

@@ -78,9 +78,27 @@ def test_a_name_in_place_of_another_is_told() -> None:
         PLAIN.read(wrong)
 
 
-def test_large_finite_numbers_are_read() -> None:
-    """Their sum is infinite, and none of them is."""
-    assert list(PLAIN.read(row(cars=1.7e308, rain=1.7e308)).numbers) == [1.7e308, 1.7e308, 2.0, 3.0]
+def test_numbers_that_float32_can_hold_are_read() -> None:
+    assert list(PLAIN.read(row(cars=3.4e38, rain=-3.4e38)).numbers) == [3.4e38, -3.4e38, 2.0, 3.0]
+    for change in ({"cars": 1e39}, {"rain": -1e200}, {"cars": 1.7e308, "rain": -1.7e308}, {"plan": 10**39}):
+        with pytest.raises(DataError, match="as float32 is, but is"):
+            PLAIN.read(row(**change))
+
+
+@pytest.mark.parametrize(
+    "when", ["0001-01-01T00:00+05:00", "9999-12-31T23:00-05:00", np.datetime64("200000-01-01")]
+)
+def test_a_time_beyond_what_can_be_counted_on_from_is_refused(when: object) -> None:
+    with pytest.raises(DataError, match="'when' is a date"):
+        PLAIN.read(row(when=when))
+
+
+def test_what_is_known_ahead_is_a_list_of_mappings() -> None:
+    for wrong in (5, None, {"plan": 1.0}):
+        with pytest.raises(DataError, match="future is a list of mappings"):
+            PLAIN.read_ahead(wrong, 2)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(DataError, match="a mapping for each of the next rows, but one is 3"):
+        PLAIN.read_ahead([{"plan": 1.0}, 3], 2)  # type: ignore[list-item]  # wrong on purpose
 
 
 def test_categories_are_a_number_each() -> None:

@@ -253,3 +253,51 @@ def test_a_session_has_room_for_the_stored_series() -> None:
     data = frame(gaps=False, covariates=False, names=("north", "south"))
     with pytest.raises(ConfigError, match="number of training series, 2, but is 1"):
         fitted(data).stream(max_keys=1)
+
+
+@pytest.mark.parametrize(
+    ("max_keys", "second"),
+    [
+        (100, [("c", 0), ("a", 1), ("a", 2), ("", 1)]),
+        (2, [("c", 0), ("", 0), ("a", 0), ("a", 1)]),  # "" and "a" were forgotten before their rows
+        (1, [("c", 0), ("c", 1), ("", 0)]),
+    ],
+)
+def test_many_series_in_one_call_are_as_one_by_one(max_keys: int, second: list[tuple[str, int]]) -> None:
+    """Some twice in a call, and more of them than are kept."""
+    data = frame(gaps=False, covariates=True)
+    model = fitted(data)
+    one, many = (model.stream(adaptive=[80], max_keys=max_keys) for _ in range(2))
+    for call in ([("", 0), ("a", 0)], second):
+        rows = [(row_of(data, KNOWN + row), key, ahead(data, KNOWN + row)) for key, row in call]
+        expected = [one.step(x, key=key, future=future) for x, key, future in rows]
+        x, keys, known = zip(*rows, strict=True)
+        for found, wanted in zip(many.step_many(x, keys, future=known), expected, strict=True):
+            assert (found is None) == (wanted is None)
+            if found is not None and wanted is not None:
+                np.testing.assert_array_equal(found.quantiles, wanted.quantiles)
+        assert many.snapshot() == one.snapshot()
+    assert one.evicted == {100: 0, 2: 3, 1: 3}[max_keys]
+
+
+def row_of(data: pl.DataFrame, row: int) -> dict[str, Any]:
+    return data.row(row, named=True)
+
+
+def test_where_a_row_of_many_breaks_a_rule_none_is_read() -> None:
+    data = frame(gaps=False, covariates=False)
+    session = fitted(data).stream()
+    before = session.snapshot()
+    good = row_of(data, KNOWN)
+    wrong: list[tuple[list[Any], list[str]]] = [
+        ([good, {**good, "y": "ten"}], ["", "a"]),
+        ([good, good], ["", ""]),  # the second comes at the time of the first
+        ([good, good], ["", "k" * 300]),
+        ([good], ["", "a"]),
+        ([good], "a"),  # type: ignore[list-item]  # wrong on purpose
+    ]
+    for x, keys in wrong:
+        with pytest.raises(DataError):
+            session.step_many(x, keys)
+        assert session.snapshot() == before
+    assert session.step_many([], []) == []

@@ -56,6 +56,22 @@ def test_rows_that_the_snapshot_holds_are_not_read_again(tmp_path: Path) -> None
         assert journal.rows == ROWS[2:]
 
 
+def test_rows_that_could_not_be_read_may_come_again_after_a_checkpoint(tmp_path: Path) -> None:
+    with Journal(tmp_path / "state") as journal:
+        journal.checkpoint(4, b"states", unread=2)
+        journal.append([(3, b"other"), (4, b"next")])
+    with Journal(tmp_path / "state") as journal:
+        assert (journal.position, journal.unread) == (4, 2)
+        assert journal.rows == [(3, b"other"), (4, b"next")]
+
+
+def test_a_folder_is_no_snapshot(tmp_path: Path) -> None:
+    for snapshot in (tmp_path, Path()):
+        with pytest.raises(SavedModelError, match="--snapshot names a file"):
+            Journal(snapshot)
+    assert not tmp_path.with_name(f"{tmp_path.name}.journal").exists()
+
+
 def test_two_processes_do_not_share_a_journal(tmp_path: Path) -> None:
     with (
         Journal(tmp_path / "state"),
@@ -72,7 +88,7 @@ def test_a_damaged_snapshot_is_an_error_and_stays_where_it_is(tmp_path: Path) ->
     with pytest.raises(SavedModelError, match="cut off or damaged"):
         Journal(tmp_path / "state")
     (tmp_path / "state").write_bytes(whole)
-    assert unpack_snapshot(whole) == ({"rows": 2}, b"states")
+    assert unpack_snapshot(whole) == ({"rows": 2, "unread": 0}, b"states")
 
 
 @pytest.mark.parametrize("damage", [b"notes of mine\n", b"0" * 40 + b"\n"])

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +66,8 @@ FAULTS = {
     "two axes": ([[1.0, 2.0, 3.0]], "step_many"),
     "missing": ([1.0, np.nan, 3.0], "input 1 of row 0 is missing"),
     "infinite": (np.array([1, 2, np.inf]), "input 2 of row 0 is infinite"),
+    "beyond float32": ([1.0, 2.0, 1e39], "input 2 of row 0 is too large"),
+    "beyond what products can hold": (np.array([1, -3e38, 2], np.float32), "input 1 of row 0 is too large"),
     "text": ("1 2 3", "holds numbers"),
     "numbers as text": (["1", "2", "3"], "holds numbers"),
     "nothing": (None, "holds numbers"),
@@ -165,6 +170,25 @@ def test_keys_come_and_go_as_in_an_ordered_dictionary(stack: Stack) -> None:
         assert np.array_equal(session.step(np.ones(3), key=key), steps[count])
 
 
+def test_what_was_evicted_stays_counted(stack: Stack) -> None:
+    session = Session.of(stack, max_keys=3)
+    for i in range(5):
+        session.step(row(), key=str(i))
+    state, kept = session.snapshot(), session.keys()
+    session.peek(row(), key="new")
+    assert (session.evicted, session.keys(), session.snapshot()) == (2, kept, state)
+    session.restore(state)
+    session.clear()
+    assert session.evicted == 2
+
+
+def test_a_peek_is_what_a_step_answers(session: RowSession) -> None:
+    for key in ("a", "a", "b"):
+        for x in (row(), row().astype(np.float32)):
+            peeked = session.peek(x, key=key)
+            np.testing.assert_array_equal(session.step(x, key=key), peeked)
+
+
 def test_memory_stays_below_the_stated_bound(stack: Stack) -> None:
     session = Session.of(stack, max_keys=1000)
     for i in range(3000):
@@ -253,6 +277,42 @@ def test_threads_take_turns_or_are_told(stack: Stack) -> None:
         thread.join()
     assert all("in use by another thread" in message for message in messages)
     assert len({session.step(x[0], key=key).tobytes() for key in keys}) == 1
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        len,
+        lambda session: "a" in session,
+        lambda session: session.used_bytes,
+        lambda session: session.evicted,
+        lambda session: session.peek(np.ones(3)),
+    ],
+    ids=["len", "in", "used_bytes", "evicted", "peek"],
+)
+def test_who_looks_while_another_thread_steps_is_told(look: Callable[[RowSession], object]) -> None:
+    session = Session.of(Stack(StackConfig(input_size=3, hidden_sizes=(64, 64))).eval())
+    keys, x, told = [str(i) for i in range(3000)], np.ones((3000, 3), np.float32), threading.Event()
+
+    def work() -> None:
+        while not told.is_set():
+            with contextlib.suppress(DataError):  # the other came first
+                session.step_many(x, keys)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+
+    def look_on() -> None:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            look(session)
+
+    try:
+        with pytest.raises(DataError, match="in use by another thread"):
+            look_on()
+    finally:
+        told.set()
+        thread.join()
 
 
 def test_serving_loads_no_torch() -> None:

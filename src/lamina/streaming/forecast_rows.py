@@ -39,6 +39,9 @@ class CovariateForm:
 
 
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
+LATEST = 2**61
+"""Times and counts lie between this and its negative, so that steps and forecasts from them stay int64."""
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class SeriesRow(NamedTuple):
@@ -118,6 +121,12 @@ class SeriesRowForm:
         return tuple(column.name for column in (*self.past, *self.future, *self.fixed))
 
     @cached_property
+    def categories(self) -> frozenset[str]:
+        """Names of the columns that hold categories."""
+        columns = (*self.past, *self.future, *self.fixed)
+        return frozenset(column.name for column in columns if column.categories is not None)
+
+    @cached_property
     def _moving(self) -> tuple[CovariateForm, ...]:
         return (*self.past, *self.future)
 
@@ -159,7 +168,8 @@ class SeriesRowForm:
             return None
         if self.time not in row or {*map(type, numbers)} != {float}:
             return None
-        return numbers if math.isfinite(sum(numbers)) else None  # type: ignore[arg-type,return-value]  # floats
+        finite = math.isfinite(sum(numbers)) and max(map(abs, numbers)) <= _LARGEST  # type: ignore[arg-type]  # floats
+        return numbers if finite else None  # type: ignore[return-value]  # floats
 
     def _read_each(self, row: Mapping[str, object]) -> list[float]:
         """The numbers of any row, one value at a time."""
@@ -188,7 +198,7 @@ class SeriesRowForm:
         for place, (value, may_miss) in enumerate(zip(values, self.may_miss, strict=True)):
             if math.isnan(value) and not may_miss:
                 raise DataError(
-                    f"'{self._name_of(place)}' is missing in this row, and was never missing when the model "
+                    f"'{self.name_of(place)}' is missing in this row, and was never missing when the model "
                     "was fitted. Fill it, or fit on data that has gaps too."
                 )
 
@@ -202,10 +212,15 @@ class SeriesRowForm:
 
     def read_ahead(self, rows: Sequence[Mapping[str, object]], horizon: int) -> NDArray[np.float32]:
         """What is known of the next ``horizon`` rows, (horizon, numbers)."""
+        if not isinstance(rows, Sequence):
+            raise DataError(f"future is a list of mappings, one for each of the next rows, but is {rows!r}.")
         if len(rows) != horizon:
             raise DataError(
                 f"future holds one mapping for each of the next {horizon} rows, but has {len(rows)}."
             )
+        for row in rows:
+            if not isinstance(row, Mapping):
+                raise DataError(f"future holds a mapping for each of the next rows, but one is {row!r}.")
         for row in rows:
             for column in self.future:
                 if column.name not in row:
@@ -218,15 +233,20 @@ class SeriesRowForm:
         if not self.dated:
             if isinstance(value, bool) or not isinstance(value, int | np.integer):
                 raise DataError(f"'{self.time}' is a whole number, as in training, but is {value!r}.")
+            if abs(int(value)) > LATEST:
+                raise DataError(
+                    f"'{self.time}' is a whole number up to 2**61, but is {value}. Count from less."
+                )
             return int(value)
         date = _date_of(value)
-        if date is None:
+        if date is None or abs(date) > LATEST:
             raise DataError(f"'{self.time}' is a date, such as '2026-05-01T13:00', but is {value!r}.")
         return date
 
-    def _name_of(self, place: int) -> str:
+    def name_of(self, place: int) -> str:
+        """The column that a row's number at a place is of."""
         names = [self.target]
-        for column in self._moving:
+        for column in (*self._moving, *self.fixed):
             names += [column.name] * column.size
         return names[place]
 
@@ -237,13 +257,16 @@ def _date_of(value: object) -> int | None:
         value = _parsed(value)
     if isinstance(value, datetime):
         if value.tzinfo is not None:
-            value = value.astimezone(UTC).replace(tzinfo=None)
+            try:
+                value = value.astimezone(UTC).replace(tzinfo=None)
+            except OverflowError:  # in UTC it lies before the year 1, or after 9999
+                return None
         return (value - _EPOCH) // _MICROSECOND
     if value is None or isinstance(value, int | float | np.number):
         return None
     try:
         date = np.datetime64(value, "us")  # type: ignore[call-overload]  # tries any type
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return None if np.isnat(date) else int(date.view(np.int64))
 
@@ -259,12 +282,12 @@ def _parsed(text: str) -> datetime | None:
 
 
 def as_number(name: str, value: object) -> float:
-    """A finite number as float; None and NaN are missing.
+    """A number that float32 can hold, as float; None and NaN are missing.
 
     Raises:
-        DataError: text, or infinite.
+        DataError: text, infinite, or larger.
     """
-    if type(value) is float and not math.isinf(value):  # nearly every value; a step takes microseconds
+    if type(value) is float and not abs(value) > _LARGEST:  # nearly every value; a step takes microseconds
         return value
     if value is None:
         return math.nan
@@ -275,5 +298,7 @@ def as_number(name: str, value: object) -> float:
             number = math.inf
         if math.isinf(number):
             raise DataError(f"'{name}' is finite or missing (null), but is {number}. Mend it.")
+        if abs(number) > _LARGEST:
+            raise DataError(f"'{name}' is at most {_LARGEST:.3g}, as float32 is, but is {number}. Mend it.")
         return number
     raise DataError(f"'{name}' is a number, but is {value!r}. Write it as a number; null where missing.")

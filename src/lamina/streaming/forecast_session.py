@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from lamina.data.frequency import Frequency
 from lamina.data.scaling import Standardizer
 from lamina.errors import ConfigError, DataError, SavedModelError
 from lamina.streaming.adaptive_quantiles import AdaptiveKeys
-from lamina.streaming.forecast_rows import SeriesRow, SeriesRowForm
+from lamina.streaming.forecast_rows import LATEST, SeriesRow, SeriesRowForm
 from lamina.streaming.packed import Weights, optional, plain, require_native
 from lamina.streaming.session import Session
 from lamina.streaming.snapshot import pack_snapshot, unpack_snapshot
@@ -159,16 +160,70 @@ class ForecastSession(Session):
         Raises:
             DataError: a value, a name, the time or the key breaks a rule. The session stays as it was.
         """
-        row = self._rows.read(x)
+        row = self._read(x)
         known = self._known(future)
-        skipped, time = self._place(key, row)
+        skipped, time = self._place(key, row, self._native.head(key))
+        return self._take(key, row, known, skipped, time)
+
+    def step_many(
+        self,
+        x: Sequence[Mapping[str, object] | float],
+        keys: Sequence[str],
+        *,
+        future: Sequence[Sequence[Mapping[str, object]]] = (),
+    ) -> list[Forecast | None]:
+        """Read one row of each of many keys, and answer each as ``step`` does.
+
+        A key that stands twice is stepped twice, in the order of the rows. Where a row breaks a rule, none is
+        read. It is a loop in Python, no faster than single steps; where keys are forgotten to make room, a
+        call also takes time in proportion to the number of keys held.
+
+        Args:
+            x: a row of each key.
+            keys: the series.
+            future: of each row, what is known ahead, where the model was fitted on such columns.
+        """
+        ahead = future or [()] * len(keys)
+        if isinstance(keys, str) or not len(x) == len(keys) == len(ahead):
+            raise DataError(
+                "rows, keys and future are lists of one length, but these have "
+                f"{len(x)}, {len(keys)} and {len(ahead)}. Give one key for each row."
+            )
+        heads = {key: self._native.head(key) for key in keys}
+        used: OrderedDict[str, None] | None = None
+        if len(self) + sum(head is None for head in heads.values()) > self.max_keys:
+            used = OrderedDict.fromkeys(self.keys())
+        taken = []
+        for each, key, known in zip(x, keys, ahead, strict=True):
+            row, columns = self._read(each), self._known(known)
+            skipped, time = self._place(key, row, heads[key])
+            taken.append((key, row, columns, skipped, time))
+            heads[key] = (0, time)
+            if used is not None:
+                used[key] = None
+                used.move_to_end(key)
+                if len(used) > self.max_keys:
+                    forgotten, _ = used.popitem(last=False)
+                    if forgotten in heads:
+                        heads[forgotten] = None
+        return [self._take(*each) for each in taken]
+
+    def _read(self, x: Mapping[str, object] | float) -> SeriesRow:
+        row = self._rows.read(x)
+        fault = self._native.first_fault(row.numbers)
+        if fault >= 0:
+            raise DataError(_too_large(self._rows.name_of(fault), row.numbers[fault]))
+        return row
+
+    def _take(
+        self, key: str, row: SeriesRow, known: NDArray[np.float32], skipped: int, time: int | None
+    ) -> Forecast | None:
+        """Keep a row that breaks no rule, and forecast."""
+        forgotten = self._native.push(key, row.numbers, skipped, time)
         if self._adaptive is not None:
-            if key not in self:
-                self._adaptive.forget(key)
+            if forgotten is not None:
+                self._adaptive.forget(forgotten)
             self._adaptive.of(key).learn(row.y, skipped)
-        self._native.push(key, row.numbers, skipped, time)
-        if self._adaptive is not None and len(self._adaptive) > self.max_keys:
-            self._adaptive.keep(self.keys())
         return self._forecast(key, known, time) if self._native.ready(key) else None
 
     def step_next(self, value: float, x: Mapping[str, object], *, key: str = "") -> Forecast | None:
@@ -189,6 +244,11 @@ class ForecastSession(Session):
         nothing = np.zeros((0, len(self.levels)))
         for level in percent:
             interval(self.levels, nothing, level)
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """Names of the columns that hold categories."""
+        return self._rows.categories
 
     @property
     def needs_future(self) -> bool:
@@ -224,11 +284,16 @@ class ForecastSession(Session):
             if future:
                 raise DataError("this model was fitted without columns known ahead. Leave out future.")
             return self._nothing_known
-        return self._rows.read_ahead(future, self.horizon)
+        known = self._rows.read_ahead(future, self.horizon)
+        fault = self._native.first_fault_ahead(known)
+        if fault >= 0:
+            width = known.shape[1]
+            names = [column.name for column in self._rows.future for _ in range(column.size)]
+            raise DataError(_too_large(names[fault % width], float(known.flat[fault])))
+        return known
 
-    def _place(self, key: str, row: SeriesRow) -> tuple[int, int | None]:
-        """Steps of a key that were left out before this row, and the row's time."""
-        head = self._native.head(key)
+    def _place(self, key: str, row: SeriesRow, head: tuple[int, int | None] | None) -> tuple[int, int | None]:
+        """Steps of a key that were left out before this row, and the row's time; ``head``: its last row's."""
         if head is None:
             if row.time is None and self._cycles:
                 raise DataError(
@@ -237,6 +302,8 @@ class ForecastSession(Session):
             return 0, row.time
         last = head[1]
         if row.time is None and last is not None and not self._rows.dated:
+            if last + self._ticks > LATEST:
+                raise DataError(f"the row after {last} has no number up to 2**61. Reset the key.")
             return 0, last + self._ticks
         if (last is None) != (row.time is None):
             raise DataError(
@@ -370,6 +437,13 @@ class ForecastSession(Session):
         state = unpack_state(*unpack_snapshot(states))
         super()._load(state["states"])
         self._adaptive.take(state["adaptive"])
+
+
+def _too_large(name: str, value: float) -> str:
+    return (
+        f"'{name}' is {value:.3g}, which is too large: a network reads numbers up to 1e18, after they are "
+        "standardised. Leave this row out or mend it."
+    )
 
 
 def _named(percent: Sequence[float]) -> str:

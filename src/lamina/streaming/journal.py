@@ -25,9 +25,10 @@ class Journal:
     """The rows that were read since the last snapshot, beside it in ``<snapshot>.journal``.
 
     Every row has a number. ``append`` returns once the rows are on disk; ``checkpoint`` writes a snapshot of
-    everything up to a row and empties the journal. After a crash, ``recovered`` is the last snapshot and
-    ``rows`` are the rows that came after it; a last row that was cut off was never answered and is dropped.
-    One process at a time may hold a journal.
+    everything up to a row and empties the journal. After a crash, ``recovered`` is the last snapshot, of the
+    rows up to ``position``, whose last ``unread`` could not be read, and ``rows`` are those after the last
+    that could; a last row that was cut off was never answered and is dropped. One process at a time may hold
+    a journal.
 
     Raises:
         SavedModelError: another process holds it, it cannot be written, or it or the snapshot is damaged.
@@ -35,6 +36,8 @@ class Journal:
 
     def __init__(self, snapshot: Path) -> None:
         self._snapshot = snapshot
+        if snapshot.exists() and not snapshot.is_file():
+            raise SavedModelError(f"--snapshot names a file, but '{snapshot}' is none. Name one in a folder.")
         self._path = snapshot.with_name(f"{snapshot.name}.journal")
         try:
             self._file = self._path.open("a+b", buffering=0)
@@ -43,15 +46,15 @@ class Journal:
                 f"the journal of {snapshot} cannot be written: {error}. Name a file in a folder that exists "
                 "and may be written."
             ) from error
-        self.position = 0
+        self.position = self.unread = 0
         self.recovered: bytes | None = None
         try:
             _lock(self._file.fileno(), self._path)
             sync_folder(self._path.absolute().parent)
             if snapshot.exists():
                 header, self.recovered = unpack_snapshot(read_snapshot(snapshot))
-                self.position = int(header["rows"])
-            self.rows = [entry for entry in self._read() if entry[0] > self.position]
+                self.position, self.unread = int(header["rows"]), int(header.get("unread", 0))
+            self.rows = [entry for entry in self._read() if entry[0] > self.position - self.unread]
         except BaseException:
             self._file.close()
             raise
@@ -73,13 +76,22 @@ class Journal:
         """Put numbered lines on disk."""
         text = b"".join(_entry(number, line) for number, line in rows)
         written = 0
-        while written < len(text):
-            written += os.write(self._file.fileno(), text[written:])
-        os.fsync(self._file.fileno())
+        try:
+            while written < len(text):
+                written += os.write(self._file.fileno(), text[written:])
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise SavedModelError(f"the journal {self._path} cannot be written: {error}.") from error
 
-    def checkpoint(self, position: int, states: bytes) -> None:
-        """Write a snapshot of all rows up to ``position``, and empty the journal."""
-        write_durably(self._snapshot, pack_snapshot({"rows": position}, states))
+    def checkpoint(self, position: int, states: bytes, *, unread: int = 0) -> None:
+        """Write a snapshot of all rows up to ``position``, and empty the journal.
+
+        Args:
+            position: the number of the last row.
+            states: after it.
+            unread: how many of the last rows could not be read.
+        """
+        write_durably(self._snapshot, pack_snapshot({"rows": position, "unread": unread}, states))
         self._file.truncate(0)
         os.fsync(self._file.fileno())
 

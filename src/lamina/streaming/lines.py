@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -32,14 +33,19 @@ def batches_of_lines(descriptor: int) -> Iterator[list[bytes]]:
     """Lines as they come: what one read of a pipe gives, so that no line waits for another.
 
     No more is read until the batch was dealt with, which holds back a writer that is faster than we are.
-    A line above 1 MiB comes as its beginning, which no reader takes for a row.
+    A line above 1 MiB comes as its beginning, which no reader takes for a row. A byte order mark before the
+    first line is no part of it.
     """
-    begun = b""
+    begun, first = b"", True
     while chunk := os.read(descriptor, READ_BYTES):
         *whole, begun = (begun + chunk).split(b"\n")
         begun = begun[: LONGEST_LINE + 1]
         if whole:
+            if first:
+                whole[0], first = whole[0].removeprefix(codecs.BOM_UTF8), False
             yield [line for line in whole if line.strip()]
+    if first:
+        begun = begun.removeprefix(codecs.BOM_UTF8)
     if begun.strip():
         yield [begun]
 
@@ -68,10 +74,19 @@ class LineReader:
     Args:
         key: name of the column that names the key.
         header: of CSV, the names of its columns; None for JSON.
+        text: of CSV, columns whose cells are text as they stand, though they look like numbers.
+        longest: bytes of a line at most; None for any.
     """
 
-    def __init__(self, *, key: str, header: Sequence[str] | None) -> None:
-        self._key, self._header = key, header
+    def __init__(
+        self,
+        *,
+        key: str,
+        header: Sequence[str] | None = None,
+        text: Collection[str] = (),
+        longest: int | None = LONGEST_LINE,
+    ) -> None:
+        self._key, self._header, self._text, self._longest = key, header, {key, *text}, longest
 
     def read(self, line: bytes) -> Row:
         """The row in a line.
@@ -79,19 +94,18 @@ class LineReader:
         Raises:
             DataError: it cannot be read.
         """
-        if len(line) > LONGEST_LINE:
-            raise DataError(f"a line has at most {LONGEST_LINE:,} bytes, but this one has more. Divide it.")
+        if self._longest is not None and len(line) > self._longest:
+            raise DataError(f"a line has at most {self._longest:,} bytes, but this one has more. Divide it.")
         try:
             text = line.decode()
             values = self._json(text) if self._header is None else self._csv(text)
+            number, key = values.pop("row", None), values.pop(self._key, None)
+            if not isinstance(key, str):
+                key = "" if key is None else json.dumps(key)  # 7 and "7" name the same pump
         except (ValueError, RecursionError, csv.Error) as error:
             raise DataError(f"this line cannot be read: {error}. Write one row a line.") from error
-        number = values.pop("row", None)
         if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
             raise DataError(f"'row' is the number of the row, 1 or more, but is {number!r}.")
-        key = values.pop(self._key, None)
-        if not isinstance(key, str):
-            key = "" if key is None else json.dumps(key)  # 7 and "7" name the same pump
         return Row(number, key, values)
 
     @staticmethod
@@ -106,9 +120,8 @@ class LineReader:
         cells = next(csv.reader([text]))
         if len(cells) != len(self._header):
             raise ValueError(f"the header has {len(self._header)} columns, and this line {len(cells)}")
-        text_columns = {self._key}
         return {
-            name: cell if name in text_columns else _cell(cell)
+            name: (cell or None) if name in self._text else _cell(cell)
             for name, cell in zip(self._header, cells, strict=True)
         }
 
@@ -124,6 +137,13 @@ def _cell(cell: str) -> int | float | str | None:
         except ValueError:
             continue
     return cell
+
+
+def text_columns(session: Session) -> frozenset[str]:
+    """Names of the columns that a session reads as text."""
+    if isinstance(session, ForecastSession):
+        return session.categories
+    return frozenset({"text"}) if isinstance(session, TokenSession) else frozenset()
 
 
 def answer_row(session: Session, row: Row, levels: Sequence[float]) -> dict[str, Any]:

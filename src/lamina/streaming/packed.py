@@ -22,7 +22,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "lnlstm": ("gain_x", "gain_h", "shift", "gain_c", "shift_c"),
     "lngru": ("gain_x", "gain_h", "shift"),
 }
-RESIDUALS = ("none", "add", "dense")
+RESIDUALS = ("none", "add", "dense", "gated")
 POOLS = ("last", "mean", "max")
 REPLACE, ADD, CONCATENATE = range(3)
 
@@ -127,7 +127,7 @@ def pack_stack(model: Any, config: Mapping[str, Any], weights: Weights, *, prefi
         norm = f"{prefix}norms.{layer}."
         project = f"{prefix}joints.{layer}.project.weight"
         joint = REPLACE
-        if form.residual == "add" and layer > 0:
+        if form.residual in ("add", "gated") and layer > 0:
             joint = ADD
         elif form.residual == "dense" and layer < form.layers - 1:
             joint = CONCATENATE
@@ -143,6 +143,7 @@ def pack_stack(model: Any, config: Mapping[str, Any], weights: Weights, *, prefi
             shift=optional(weights, f"{norm}bias"),
             joint=joint,
             project=optional(weights, project),
+            gate=optional(weights, f"{prefix}joints.{layer}.gate"),
         )
     if form.norm == "layer":
         model.final_norm(

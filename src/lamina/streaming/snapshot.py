@@ -61,15 +61,21 @@ def write_durably(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file whole or not at all: after a crash there is the old one or the new one.
 
     The data are on disk (fsync) before the name points to them, and the name before this returns.
+
+    Raises:
+        SavedModelError: it cannot be written.
     """
     target = Path(path).absolute()
     unfinished = target.with_name(f".{target.name}.unfinished")
-    with unfinished.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(target)
-    sync_folder(target.parent)
+    try:
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise SavedModelError(f"{path} cannot be written: {error}.") from error
 
 
 def sync_folder(folder: Path) -> None:

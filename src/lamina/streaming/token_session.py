@@ -103,6 +103,7 @@ class TokenSession(Session):
         Raises:
             DataError: the piece holds no token.
         """
+        _require_utf8(text)
         numbers = self.vocabulary.encode(text)
         if not len(numbers):
             raise DataError(f"text to read has at least one token, but {text[:60]!r} has none. Leave it out.")
@@ -130,6 +131,7 @@ class TokenSession(Session):
 
     def _number(self, x: str | int) -> int:
         if isinstance(x, str):
+            _require_utf8(x)
             known = self.vocabulary.number(x)
             if known is not None:
                 return known
@@ -145,6 +147,15 @@ class TokenSession(Session):
                 f"a token is text, or a number from 0 to {len(self._vectors) - 1}, but is {x!r}. Mend it."
             )
         return int(x)
+
+
+def _require_utf8(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            "text is what UTF-8 can write, but this holds a lone surrogate. Leave it out."
+        ) from error
 
 
 class RollSession(Session):

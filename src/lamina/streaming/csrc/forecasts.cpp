@@ -21,14 +21,23 @@ std::size_t at(Size index) { return static_cast<std::size_t>(index); }
 
 std::vector<float> room(Size numbers) { return std::vector<float>(at(numbers + 2 * kPad), 0.0f); }
 
-// Values of columns as a network reads them; a missing one stays missing. Offline tables are float32.
+// A value of a column as a network reads it; a missing one stays missing. Offline tables are float32.
+float standardised(const Columns& columns, Size column, double value) {
+  return static_cast<float>((static_cast<double>(static_cast<float>(value)) - columns.mean[at(column)]) / columns.scale[at(column)]);
+}
+
 template <class T>
 float* standardise(const Columns& columns, const T* row, float* to) {
-  for (Size i = 0; i < columns.count(); ++i) {
-    const double value = static_cast<double>(static_cast<float>(row[i]));
-    *to++ = static_cast<float>((value - columns.mean[at(i)]) / columns.scale[at(i)]);
-  }
+  for (Size i = 0; i < columns.count(); ++i) *to++ = standardised(columns, i, row[i]);
   return to;
+}
+
+// The first number that is too large once standardised, or -1.
+template <class T>
+Size first_too_large(const Columns& columns, const T* row) {
+  for (Size i = 0; i < columns.count(); ++i)
+    if (std::fabs(standardised(columns, i, row[i])) > kLargest) return i;
+  return -1;
 }
 
 // Standardised columns, 0 where missing, then a mask for each column that may be missing.
@@ -83,6 +92,24 @@ void Forecasts::set_known(Given state_w, Given state_b, Given future_w, Given fu
 double* Forecasts::values(char* state) const { return reinterpret_cast<double*>(state + kHead); }
 float* Forecasts::covariates(char* state) const { return reinterpret_cast<float*>(state + kHead + form_.input_size * 8); }
 float* Forecasts::fixed(char* state) const { return covariates(state) + form_.input_size * columns(); }
+
+Size Forecasts::first_fault(const double* row) const {
+  Size begin = 1;  // after the target
+  for (const Columns* part : {&form_.past, &form_.future, &form_.fixed}) {
+    const Size fault = first_too_large(*part, row + begin);
+    if (fault >= 0) return begin + fault;
+    begin += part->count();
+  }
+  return -1;
+}
+
+Size Forecasts::first_fault_ahead(const float* known, Size rows) const {
+  for (Size row = 0; row < rows; ++row) {
+    const Size fault = first_too_large(form_.future, known + row * form_.future.count());
+    if (fault >= 0) return row * form_.future.count() + fault;
+  }
+  return -1;
+}
 
 void Forecasts::push(std::string_view key, const double* row, Size skipped, std::int64_t time) {
   Size number;

@@ -47,6 +47,10 @@ class Forecasts {
 
   // Numbers of a row: the target, then past and future covariates, then those of the series.
   Size row_size() const { return 1 + columns() + form_.fixed.count(); }
+  // The first of a row's numbers that is too large for the network, or -1; the target is never.
+  Size first_fault(const double* row) const;
+  // The same of what is known ahead, (rows, future).
+  Size first_fault_ahead(const float* known, Size rows) const;
   // Append a row, NaN where missing. `skipped` rows of which nothing is known come before it.
   void push(std::string_view key, const double* row, Size skipped, std::int64_t time);
   // Rows of a key so far, and the time of the last one; false where the key is new.

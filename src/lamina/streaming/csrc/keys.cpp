@@ -69,6 +69,7 @@ std::uint32_t KeyedStates::take_slot() {
     unlink(slot);
     --size_;
     ++evicted_;
+    last_evicted_.swap(entries_[slot].key);
     return slot;
   }
   if (static_cast<std::size_t>(2 * (size_ + 1)) > index_.size()) grow_index();
@@ -106,7 +107,7 @@ void KeyedStates::clear() {
   free_ = decltype(free_)();
   index_ = std::vector<std::uint32_t>(kFirstIndex, kNone);
   oldest_ = newest_ = kNone;
-  size_ = evicted_ = 0;
+  size_ = 0;
 }
 
 void KeyedStates::unlink(std::uint32_t at) {

@@ -36,7 +36,8 @@ class KeyedStates {
   Size size() const { return size_; }
   Size most_keys() const { return most_keys_; }
   Size state_bytes() const { return state_bytes_; }
-  Size evicted() const { return evicted_; }
+  Size evicted() const { return evicted_; }  // keys that made room for others so far
+  const std::string& last_evicted() const { return last_evicted_; }
   Size bytes() const;        // held now
   Size bound_bytes() const;  // never exceeded
 
@@ -61,6 +62,7 @@ class KeyedStates {
   void grow_index();
 
   Size state_bytes_, most_keys_, size_ = 0, evicted_ = 0;
+  std::string last_evicted_;
   std::uint32_t oldest_ = kNone, newest_ = kNone;
   std::vector<std::unique_ptr<char, Free>> chunks_;
   std::vector<Entry> entries_;

@@ -219,6 +219,11 @@ void Model::layer(const GivenLayer& given) {
   if (form.memory) numbers_ += round_up(layer.hidden, kPad);
   layer.joint = given.joint;
   if (given.project.data != nullptr) layer.project = linear(given.project, {});
+  if (given.gate.data != nullptr) {
+    float* const gate = floats(layer.hidden);
+    std::copy_n(given.gate.data, layer.hidden, gate);
+    layer.gate = gate;
+  }
   layer.outputs = layer.joint == Joint::concatenate ? layer.inputs + layer.hidden : layer.hidden;
   widest_ = std::max({widest_, layer.outputs, padded});
   // normalised cells also keep a row of their memory and their statistics behind the products

@@ -22,7 +22,7 @@ struct GivenLayer {
   float zoneout = 0;
   Given norm_gain, norm_shift;
   Joint joint = Joint::replace;
-  Given project;
+  Given project, gate;
 };
 
 class Model {

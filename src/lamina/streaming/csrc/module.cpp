@@ -200,13 +200,26 @@ class Session {
   nb::object step(nb::handle x, nb::handle key) {
     const std::string_view name = key_of(key);
     const Numbers numbers(x, convert_);
-    if (numbers.axes() != 1 || numbers.count() != streamer_.inputs())
-      data_error("a row has the shape (" + std::to_string(streamer_.inputs()) + ",), but this one has " + numbers.shape() +
-                 ". Give one number for each input; for many keys in one call use step_many.");
-    require_sound(numbers);
+    require_row(numbers);
     const Turn turn(busy_);
     NewArray out(empty_, width_.ptr(), dtype_);
     run(numbers, 1, &name, out.data());
+    return out.take();
+  }
+
+  nb::object peek(nb::handle x, nb::handle key) {
+    const std::string_view name = key_of(key);
+    const Numbers numbers(x, convert_);
+    require_row(numbers);
+    const Turn turn(busy_);
+    NewArray out(empty_, width_.ptr(), dtype_);
+    float* const scores = scores_of(1, out.data());
+    if (numbers.is_double()) {
+      streamer_.peek(static_cast<const double*>(numbers.data()), name, scores);
+    } else {
+      streamer_.peek(static_cast<const float*>(numbers.data()), name, scores);
+    }
+    if (chances_) write_chances(1, static_cast<double*>(out.data()));
     return out.take();
   }
 
@@ -241,25 +254,43 @@ class Session {
   bool& busy() { return busy_; }
 
  private:
+  void require_row(const Numbers& numbers) const {
+    if (numbers.axes() != 1 || numbers.count() != streamer_.inputs())
+      data_error("a row has the shape (" + std::to_string(streamer_.inputs()) + ",), but this one has " + numbers.shape() +
+                 ". Give one number for each input; for many keys in one call use step_many.");
+    require_sound(numbers);
+  }
+
   void require_sound(const Numbers& numbers) const {
     const Size fault = numbers.is_double() ? streamer_.first_fault(static_cast<const double*>(numbers.data()), numbers.count())
                                            : streamer_.first_fault(static_cast<const float*>(numbers.data()), numbers.count());
     if (fault < 0) return;
     const double value = numbers.value(fault);
     data_error("input " + std::to_string(fault % streamer_.inputs()) + " of row " + std::to_string(fault / streamer_.inputs()) + " is " +
-               (std::isnan(value) ? "missing, and was never missing where the model was fitted. Fill it, or fit on data with gaps."
-                                  : "infinite. Rows hold finite numbers; leave this one out or mend it."));
+               (std::isnan(value)   ? "missing, and was never missing where the model was fitted. Fill it, or fit on data with gaps."
+                : std::isinf(value) ? "infinite. Rows hold finite numbers; leave this one out or mend it."
+                                    : "too large. A network reads numbers up to 1e18, after they are standardised; leave this row out or mend it."));
   }
 
   void run(const Numbers& numbers, Size rows, const std::string_view* names, void* out) {
-    if (!chances_) {
-      step_into(numbers, rows, names, static_cast<float*>(out));
-      return;
+    float* const scores = scores_of(rows, out);
+    if (numbers.is_double()) {
+      streamer_.step(static_cast<const double*>(numbers.data()), rows, names, scores);
+    } else {
+      streamer_.step(static_cast<const float*>(numbers.data()), rows, names, scores);
     }
+    if (chances_) write_chances(rows, static_cast<double*>(out));
+  }
+
+  // Where a network writes its answers: into the array that goes out, or beside it where chances are made of them.
+  float* scores_of(Size rows, void* out) {
+    if (!chances_) return static_cast<float*>(out);
+    scratch_.resize(static_cast<std::size_t>(rows * streamer_.outputs()));
+    return scratch_.data();
+  }
+
+  void write_chances(Size rows, double* chances) const {
     const Size classes = streamer_.outputs();
-    scratch_.resize(static_cast<std::size_t>(rows * classes));
-    step_into(numbers, rows, names, scratch_.data());
-    double* const chances = static_cast<double*>(out);
     for (Size row = 0; row < rows; ++row) {
       const float* const scores = scratch_.data() + row * classes;
       double total = 0, largest = scores[0];
@@ -267,11 +298,6 @@ class Session {
       for (Size i = 0; i < classes; ++i) total += chances[row * classes + i] = std::exp(scores[i] - largest);
       for (Size i = 0; i < classes; ++i) chances[row * classes + i] /= total;
     }
-  }
-
-  void step_into(const Numbers& numbers, Size rows, const std::string_view* names, float* out) {
-    if (numbers.is_double()) return streamer_.step(static_cast<const double*>(numbers.data()), rows, names, out);
-    streamer_.step(static_cast<const float*>(numbers.data()), rows, names, out);
   }
 
   nb::object owner_;  // keeps the model alive
@@ -288,9 +314,33 @@ class ForecastSession {
   ForecastSession(const ForecastSession&) = delete;
   ForecastSession& operator=(const ForecastSession&) = delete;
 
-  // numbers: a list or tuple of floats, which Python makes faster than an array.
-  void push(nb::handle key, nb::handle numbers, Size skipped, nb::handle time) {
+  // The key that was forgotten to make room, or None.
+  nb::object push(nb::handle key, nb::handle numbers, Size skipped, nb::handle time) {
     const std::string_view name = key_of(key);
+    const Turn turn(busy_);
+    read(numbers);
+    const std::int64_t when = time.is_none() ? kNoTime : nb::cast<std::int64_t>(time);
+    const Size before = keys().evicted();
+    forecasts_.push(name, row_.data(), skipped, when);
+    if (keys().evicted() == before) return nb::none();
+    const std::string& forgotten = keys().last_evicted();
+    return nb::str(forgotten.data(), forgotten.size());
+  }
+
+  // The place of the first of a row's numbers that the network cannot read, or -1.
+  Size first_fault(nb::handle numbers) {
+    const Turn turn(busy_);
+    read(numbers);
+    return forecasts_.first_fault(row_.data());
+  }
+
+  Forecasts& forecasts() { return forecasts_; }
+  KeyedStates& keys() { return forecasts_.keys(); }
+  bool& busy() { return busy_; }
+
+ private:
+  // numbers: a list or tuple of floats, which Python makes faster than an array.
+  void read(nb::handle numbers) {
     const nb::object sequence = nb::steal(PySequence_Fast(numbers.ptr(), "a row's numbers are a list"));
     if (!sequence.is_valid()) throw nb::python_error();
     const Size count = forecasts_.row_size();
@@ -301,16 +351,8 @@ class ForecastSession {
       row_[static_cast<std::size_t>(i)] = PyFloat_AsDouble(items[i]);
       if (PyErr_Occurred()) throw nb::python_error();
     }
-    const std::int64_t when = time.is_none() ? kNoTime : nb::cast<std::int64_t>(time);
-    const Turn turn(busy_);
-    forecasts_.push(name, row_.data(), skipped, when);
   }
 
-  Forecasts& forecasts() { return forecasts_; }
-  KeyedStates& keys() { return forecasts_.keys(); }
-  bool& busy() { return busy_; }
-
- private:
   nb::object owner_;
   Forecasts forecasts_;
   std::vector<double> row_;
@@ -320,10 +362,10 @@ class ForecastSession {
 // What sessions of every kind can do with their keys.
 template <class S>
 void bind_keys(nb::class_<S>& type) {
-  type.def("__len__", [](S& s) { return s.keys().size(); })
+  type.def("__len__", [](S& s) { const Turn turn(s.busy()); return s.keys().size(); })
       .def("reset", [](S& s, nb::handle key) { const Turn turn(s.busy()); return s.keys().forget(key_of(key)); }, nb::arg("key").none())
       .def("clear", [](S& s) { const Turn turn(s.busy()); s.keys().clear(); })
-      .def("knows", [](S& s, nb::handle key) { return s.keys().find(key_of(key)) != nullptr; }, nb::arg("key").none())
+      .def("knows", [](S& s, nb::handle key) { const Turn turn(s.busy()); return s.keys().find(key_of(key)) != nullptr; }, nb::arg("key").none())
       .def("keys", [](S& s) {
         const Turn turn(s.busy());
         nb::list found;
@@ -333,9 +375,9 @@ void bind_keys(nb::class_<S>& type) {
       .def("dump", [](S& s) { const Turn turn(s.busy()); return dump(s.keys()); })
       .def("load", [](S& s, const nb::bytes& saved) { const Turn turn(s.busy()); load(s.keys(), saved); })
       .def_prop_ro("max_keys", [](S& s) { return s.keys().most_keys(); })
-      .def_prop_ro("evicted", [](S& s) { return s.keys().evicted(); })
+      .def_prop_ro("evicted", [](S& s) { const Turn turn(s.busy()); return s.keys().evicted(); })
       .def_prop_ro("state_bytes", [](S& s) { return s.keys().state_bytes(); })
-      .def_prop_ro("bytes", [](S& s) { return s.keys().bytes(); })
+      .def_prop_ro("bytes", [](S& s) { const Turn turn(s.busy()); return s.keys().bytes(); })
       .def_prop_ro("bound_bytes", [](S& s) { return s.keys().bound_bytes(); });
 }
 
@@ -370,12 +412,15 @@ void bind_forecasts(nb::module_& m) {
            })
       .def("head",
            [](ForecastSession& s, nb::handle key) -> nb::object {
+             const Turn turn(s.busy());
              WindowHead head;
              if (!s.forecasts().head(key_of(key), &head)) return nb::none();
              return nb::make_tuple(head.rows, head.time == kNoTime ? nb::none() : nb::object(nb::int_(head.time)));
            })
       .def("push", &ForecastSession::push, nb::arg("key"), nb::arg("numbers"), nb::arg("skipped"), nb::arg("time").none())
-      .def("ready", [](ForecastSession& s, nb::handle key) { return s.forecasts().ready(key_of(key)); })
+      .def("ready", [](ForecastSession& s, nb::handle key) { const Turn turn(s.busy()); return s.forecasts().ready(key_of(key)); })
+      .def("first_fault", &ForecastSession::first_fault)
+      .def("first_fault_ahead", [](ForecastSession& s, Array known) { return s.forecasts().first_fault_ahead(known.data(), static_cast<Size>(known.shape(0))); })
       .def("forecast", [](ForecastSession& s, nb::handle key, Array known, Array calendar, nb::ndarray<double, nb::c_contig> out) {
         const Turn turn(s.busy());
         s.forecasts().forecast(key_of(key), known.data(), calendar.data(), out.data());
@@ -394,14 +439,14 @@ NB_MODULE(_native, m) {
       .def("embed", [](Model& s, nb::object w, nb::object b) { s.embed(given(w), given(b)); })
       .def("layer",
            [](Model& s, int cell, nb::object w, nb::object r, nb::object b, nb::object c, nb::list extra, float zoneout,
-              nb::object gain, nb::object shift, int joint, nb::object project) {
+              nb::object gain, nb::object shift, int joint, nb::object project, nb::object gate) {
              GivenLayer layer{static_cast<lamina::Cell>(cell), given(w), given(r), given(b), given(c), {}, zoneout,
-                              given(gain), given(shift), static_cast<Joint>(joint), given(project)};
+                              given(gain), given(shift), static_cast<Joint>(joint), given(project), given(gate)};
              for (nb::handle each : extra) layer.extra.push_back(given(nb::borrow(each)));
              s.layer(layer);
            },
            nb::arg("cell"), nb::arg("w"), nb::arg("r"), nb::arg("b").none(), nb::arg("c").none(), nb::arg("extra"), nb::arg("zoneout"),
-           nb::arg("gain").none(), nb::arg("shift").none(), nb::arg("joint"), nb::arg("project").none())
+           nb::arg("gain").none(), nb::arg("shift").none(), nb::arg("joint"), nb::arg("project").none(), nb::arg("gate").none())
       .def("final_norm", [](Model& s, nb::object gain, nb::object shift) { s.final_norm(given(gain), given(shift)); })
       .def("read",
            [](Model& s, int pool, nb::object key, nb::object bias, nb::object query) {
@@ -426,6 +471,7 @@ NB_MODULE(_native, m) {
   session
       .def(nb::init<nb::object, Size, std::vector<double>, std::vector<double>, std::vector<Size>, bool, nb::object>())
       .def("step", &Session::step, nb::arg("x").none(), nb::arg("key").none())
+      .def("peek", &Session::peek, nb::arg("x").none(), nb::arg("key").none())
       .def("step_many", &Session::step_many, nb::arg("x").none(), nb::arg("keys").none());
   bind_keys(session);
   bind_forecasts(m);

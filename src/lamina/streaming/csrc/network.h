@@ -19,6 +19,7 @@ enum class Pool : int { last, mean, max };
 constexpr Size kRows = 24;     // keys that are stepped side by side
 constexpr Size kPad = 16;      // rows of numbers are padded to so many, which every instruction set divides
 constexpr Size kStateAlign = 64;
+constexpr float kLargest = 1e18f;  // of a number that a network reads: products of two such do not overflow
 
 // Panels [panel][depth][gate][lane] of a matrix (gates * units, depth), zero where sizes are padded.
 // bfloat16: two of depth in 32 bits, int8: four, so that widening them takes a shift or two.
@@ -55,6 +56,7 @@ struct Layer {
   Size h = 0, c = 0;        // where the states lie in a key's numbers; c is -1 where there is none
   Joint joint = Joint::replace;
   Products project;         // of what was read, where it is added and sizes differ
+  const float* gate = nullptr;  // what the output is multiplied by before it is added; null for 1
   Size outputs = 0;         // of the joint
 };
 

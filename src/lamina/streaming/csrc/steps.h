@@ -295,7 +295,7 @@ struct Steps {
     if (projects) multiply_any(layer.project, rows, below, nullptr, other);
     for (Size r = 0; r < rows; ++r) {
       const float* const read = projects ? other[r] : below[r];
-      for (Size i = 0; i < layer.hidden; ++i) below[r][i] = read[i] + y[r][i];
+      for (Size i = 0; i < layer.hidden; ++i) below[r][i] = read[i] + (layer.gate == nullptr ? y[r][i] : layer.gate[i] * y[r][i]);
       clear_padding(below[r], layer.hidden);
     }
   }

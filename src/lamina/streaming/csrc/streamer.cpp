@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 
 namespace lamina {
 namespace streaming {
@@ -18,8 +20,16 @@ Streamer::Streamer(Model& model, Size most_keys, Standardise standardise)
 template <class T>
 Size Streamer::first_fault(const T* x, Size count) const {
   for (Size i = 0; i < count; ++i)
-    if (!std::isfinite(x[i]) && !(std::isnan(x[i]) && may_miss_[static_cast<std::size_t>(i % inputs_)])) return i;
+    if (!(std::fabs(standardised(i % inputs_, x[i])) <= kLargest) && !(std::isnan(x[i]) && may_miss_[static_cast<std::size_t>(i % inputs_)]))
+      return i;
   return -1;
+}
+
+float Streamer::standardised(Size column, double given) const {
+  const float value = static_cast<float>(given);  // the offline network reads float32 tables
+  if (standardise_.mean.empty()) return value;
+  const std::size_t at = static_cast<std::size_t>(column);
+  return static_cast<float>((static_cast<double>(value) - standardise_.mean[at]) / standardise_.scale[at]);
 }
 
 template <class T>
@@ -27,12 +37,7 @@ void Streamer::read(const T* row, float* to) const {
   if (standardise_.mean.empty()) {
     for (Size i = 0; i < inputs_; ++i) to[i] = static_cast<float>(row[i]);
   } else {
-    for (Size i = 0; i < inputs_; ++i) {
-      const std::size_t column = static_cast<std::size_t>(i);
-      // the offline network reads float32 tables
-      const double value = static_cast<double>(static_cast<float>(row[i]));
-      to[i] = std::isnan(value) ? 0.0f : static_cast<float>((value - standardise_.mean[column]) / standardise_.scale[column]);
-    }
+    for (Size i = 0; i < inputs_; ++i) to[i] = std::isnan(row[i]) ? 0.0f : standardised(i, row[i]);
     for (std::size_t j = 0; j < standardise_.gaps.size(); ++j)
       to[inputs_ + static_cast<Size>(j)] = std::isnan(row[standardise_.gaps[j]]) ? 0.0f : 1.0f;
   }
@@ -59,10 +64,26 @@ void Streamer::step(const T* x, Size rows, const std::string_view* keys, float* 
   }
 }
 
+template <class T>
+void Streamer::peek(const T* x, std::string_view key, float* out) {
+  const Network& net = model_.network();
+  const Frame frame = model_.frame();
+  const std::size_t bytes = static_cast<std::size_t>(net.state_bytes);
+  std::vector<char> room(bytes + kStateAlign, 0);
+  char* state = room.data();
+  state += (kStateAlign - reinterpret_cast<std::uintptr_t>(state) % kStateAlign) % kStateAlign;
+  if (const char* const known = keys_.find(key)) std::memcpy(state, known, bytes);
+  read(x, frame.below);
+  model_.unit().advance(net, frame, 1, &state);
+  model_.unit().answer(net, frame, 1, &state, out, net.outputs);
+}
+
 template Size Streamer::first_fault<float>(const float*, Size) const;
 template Size Streamer::first_fault<double>(const double*, Size) const;
 template void Streamer::step<float>(const float*, Size, const std::string_view*, float*);
 template void Streamer::step<double>(const double*, Size, const std::string_view*, float*);
+template void Streamer::peek<float>(const float*, std::string_view, float*);
+template void Streamer::peek<double>(const double*, std::string_view, float*);
 
 }  // namespace streaming
 }  // namespace lamina

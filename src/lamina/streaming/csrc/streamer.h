@@ -25,16 +25,20 @@ class Streamer {
   KeyedStates& keys() { return keys_; }
   const Model& model() const { return model_; }
 
-  // The first number that may not stand where it does (not finite; NaN where never missing), or -1.
+  // The first number that may not stand where it does (too large or not finite; NaN where never missing), or -1.
   template <class T>
   Size first_fault(const T* x, Size count) const;
   // One step of each row; a key that stands twice is stepped twice, in order. out: (rows, outputs).
   template <class T>
   void step(const T* x, Size rows, const std::string_view* keys, float* out);
+  // What a step of one row would answer; no key changes.
+  template <class T>
+  void peek(const T* x, std::string_view key, float* out);
 
  private:
   template <class T>
   void read(const T* row, float* to) const;
+  float standardised(Size column, double value) const;
 
   Model& model_;
   Standardise standardise_;
