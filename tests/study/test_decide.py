@@ -5,13 +5,17 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
 from lamina.errors import ConfigError
-from lamina.study.comparison import Rules, compare, compare_all
+from lamina.study.comparison import Comparison, Rules, compare, compare_all
 from lamina.study.decide import decide
 from lamina.study.scores import Arm, Layout
+from lamina.study.sentences import Facts, sentence
+from lamina.study.sequential import ONE_LOOK, Looks
 
 BLOCK = 8
 N_WINDOWS = 160
@@ -208,9 +212,9 @@ def test_more_seeds_is_what_then_tells() -> None:
     a, b = (mean + luck + np.zeros((1, N_WINDOWS)) for mean in (1.0, 0.97))
     few = compare(Arm("a", a[:3]), Arm("b", b[:3]), ONE_SERIES)
     assert few.relation == "unclear"
-    # the logarithms of both arms spread by 0.03 and 0.03 / 0.97, and 1.645 sqrt(both squared / n) < 0.0305
-    # from n = 5.4 on
-    assert few.more_seeds == 6 - 3
+    # the logarithms of both arms spread by 0.03 and 0.03 / 0.97, and 1.96 sqrt(both squared / n) < 0.0305
+    # from n = 7.7 on: the interval of 95 % asks for more than the one-sided test
+    assert few.more_seeds == 8 - 3
     enough = 3 * (few.more_seeds + 3)
     assert compare(Arm("a", a[:enough]), Arm("b", b[:enough]), ONE_SERIES).relation == "better"
 
@@ -284,6 +288,68 @@ def test_no_shared_window_is_refused() -> None:
 def test_a_single_arm_that_trained_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least two candidates that trained"):
         decide("cell", [Arm("a", np.ones((2, 160))), Arm("b", np.empty((0, 160)), collapsed=3)], ONE_SERIES)
+
+
+PLANS_OF_LOOKS = (ONE_LOOK, Looks((3, 6)), Looks((5, 10, 16, 24)))
+
+
+@settings(deadline=None)
+@given(
+    gain=st.floats(-0.05, 0.05),
+    seed_sd=st.floats(0.001, 0.05),
+    window_sd=st.floats(0.001, 0.1),
+    n_seeds=st.integers(2, 24),
+    looks=st.sampled_from(PLANS_OF_LOOKS),
+    level=st.sampled_from((0.005, 0.03, 0.05)),
+    rope=st.sampled_from((0.0, 0.005, 0.02)),
+    last=st.booleans(),
+    chance=st.integers(0, 2**32 - 1),
+)
+def test_no_claim_is_made_that_the_interval_contradicts(
+    gain: float,
+    seed_sd: float,
+    window_sd: float,
+    n_seeds: int,
+    looks: Looks,
+    level: float,
+    rope: float,
+    last: bool,
+    chance: int,
+) -> None:
+    scores = simulate(
+        np.random.default_rng(chance),
+        [1.0, 1.0 - gain],
+        n_seeds=n_seeds,
+        seed_sd=seed_sd,
+        window_sd=window_sd,
+    )
+    found = compare_all(arms_of(scores), ONE_SERIES, Rules(rope=rope, looks=looks, level=level, last=last))
+    for one in found:
+        assert one.interval is not None
+        low, high = one.interval
+        assert one.relation != "better" or low > 0
+        assert one.relation != "worse" or high < 0
+        assert one.relation != "same" or (-rope <= low and high <= rope)
+        assert not one.rules_out_gain or high <= rope
+
+
+def test_a_gain_that_a_one_sided_test_alone_would_claim_is_left_open() -> None:
+    # at 5 seeds an effect of 2.0 standard errors has p = 0.04, and an interval that holds 0
+    luck = 0.03 * np.array([-1.0, -0.5, 0.0, 0.5, 1.0])[:, None] + np.zeros((1, N_WINDOWS))
+    one = compare(Arm("1", 1.0 + luck), Arm("2", 0.97 + luck), ONE_SERIES)
+    assert one.interval is not None
+    assert one.interval[0] < 0
+    assert 0.025 < one.p < 0.05
+    assert one.relation == "unclear"
+
+
+def test_where_only_a_gain_is_ruled_out_no_more_is_said() -> None:
+    one = Comparison("1", "2", 0.0001, (-0.0201, 0.0199), (-0.0201, 0.0199), 0.5, 1.0, 24, 160, 0.02, 0, 1.0)
+    assert one.rules_out_gain
+    assert one.relation == "unclear"
+    arms = {name: Arm(name, np.ones((24, N_WINDOWS))) for name in "12"}
+    facts = Facts("depth", "decided", arms["1"], earlier=[], later=[one], shown=one, arms=arms)
+    assert sentence(facts) == "1 layer. A second adds 0.0 % (-2.0 to 2.0 %): no gain that matters."
 
 
 def test_pairs_are_corrected_step_by_step_against_a_hand_sum() -> None:

@@ -118,8 +118,10 @@ def _depth_answer(facts: Facts) -> str:
         following = facts.later[0]
         words += f" {_rung(following.b)} {'adds' if following.effect >= 0 else 'loses'} "
         words += f"{_gain(following)} ({_range(following, sign=1.0 if following.effect >= 0 else -1.0)})"
-        if following.relation == "same" or following.effect >= 0:
+        if following.relation == "same":
             words += ": no difference that matters"
+        elif following.effect >= 0:
+            words += ": no gain that matters"
         words += _at_cost(facts, following) + "."
     return words
 
