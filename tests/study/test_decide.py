@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from scipy import stats
 from lamina.errors import ConfigError
 from lamina.study.comparison import Comparison, Rules, compare, compare_all
 from lamina.study.decide import decide
+from lamina.study.pace import PLANS
 from lamina.study.scores import Arm, Layout
-from lamina.study.sentences import Facts, sentence
+from lamina.study.sentences import Facts, Question, sentence, would_change
 from lamina.study.sequential import ONE_LOOK, Looks
 
 BLOCK = 8
@@ -290,6 +292,39 @@ def test_a_single_arm_that_trained_is_refused() -> None:
         decide("cell", [Arm("a", np.ones((2, 160))), Arm("b", np.empty((0, 160)), collapsed=3)], ONE_SERIES)
 
 
+def undecided_after(n_seeds: int, more: int, *, question: Question = "depth", collapsed: int = 0) -> Facts:
+    """Two arms after so many seeds, which so many more would tell apart."""
+    wide = (-0.02, 0.04)
+    one = Comparison("1", "2", 0.01, wide, wide, 0.2, 0.4, n_seeds, N_WINDOWS, 0.005, more, 0.5)
+    arms = {
+        name: Arm(name, np.ones((n_seeds, N_WINDOWS)), train_s=seconds, collapsed=collapsed)
+        for name, seconds in {"1": 20.0, "2": 40.0}.items()
+    }
+    return Facts(question, "undecided", arms["1"], [], [one], one, arms)
+
+
+def test_more_seeds_than_a_study_trains_are_not_promised() -> None:
+    beyond = "more seeds than a study trains (24) would be needed"
+    assert would_change(undecided_after(10, 14)).startswith("about 14 more seeds, 14 min,")
+    assert would_change(undecided_after(10, 15)) == beyond
+    assert would_change(undecided_after(10, 14, collapsed=1)) == beyond  # which count as trained
+    assert would_change(undecided_after(24, 354)) == beyond
+
+
+def test_the_winner_on_all_rows_gets_no_more_seeds_than_an_arm_first() -> None:
+    assert PLANS[0][1] == max(seeds for _, seeds in PLANS)
+    assert would_change(undecided_after(3, PLANS[0][1] - 3, question="trivial")).startswith("about 2 more")
+    beyond = f"more seeds than a study trains ({PLANS[0][1]}) would be needed"
+    assert would_change(undecided_after(3, PLANS[0][1] - 2, question="trivial")) == beyond
+
+
+@pytest.mark.parametrize(("at_once", "time"), [(1, "4 min"), (2, "2 min"), (8, "2 min")])
+def test_time_of_more_seeds_is_that_of_runs_side_by_side(at_once: int, time: str) -> None:
+    # four seeds of 20 s and of 40 s; there are never more than the two arms to train at once
+    facts = replace(undecided_after(5, 4), at_once=at_once)
+    assert would_change(facts) == f"about 4 more seeds, {time}, would tell"
+
+
 PLANS_OF_LOOKS = (ONE_LOOK, Looks((3, 6)), Looks((5, 10, 16, 24)))
 
 
@@ -306,6 +341,7 @@ PLANS_OF_LOOKS = (ONE_LOOK, Looks((3, 6)), Looks((5, 10, 16, 24)))
     chance=st.integers(0, 2**32 - 1),
 )
 def test_no_claim_is_made_that_the_interval_contradicts(
+    *,
     gain: float,
     seed_sd: float,
     window_sd: float,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Basis:
     looks: Looks
     level: float
     last: bool
+    at_once: int
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def decide(
     looks: Looks = ONE_LOOK,
     level: float = LEVEL,
     last: bool = False,
+    at_once: int = 1,
 ) -> Decision:
     """Answer a question about arms in order of preference, simplest first.
 
@@ -98,6 +100,7 @@ def decide(
         looks: the plan of looks at this question, made before any of its scores was seen.
         level: error that all looks and pairs may make together, from ``error_level``.
         last: the clock has made this look the last.
+        at_once: training runs that go side by side, for the time that more seeds would take.
 
     Raises:
         ConfigError: fewer than two arms with scores, or no window evaluated by all.
@@ -110,7 +113,7 @@ def decide(
             f"there is: {names}. Lower the learning rate or raise the budget."
         )
     found = compare_all(healthy, layout, Rules(higher_is_better, rope, looks, level, last))
-    facts = _facts(question, healthy, found)
+    facts = replace(_facts(question, healthy, found), at_once=at_once)
     answer, shown = facts.answer, facts.shown
     sign, rival = (1.0, shown.a) if shown.b == answer.name else (-1.0, shown.b)
     contested = () if last else _contested(facts, looks)
@@ -133,7 +136,7 @@ def decide(
         contested=tuple(arm.name for arm in contested),
         next_seeds=looks.after(min(arm.tried for arm in contested)) if contested else None,
         cleared=answer is healthy[-1],
-        basis=Basis(tuple(arms), looks, level, last),
+        basis=Basis(tuple(arms), looks, level, last, at_once),
     )
 
 

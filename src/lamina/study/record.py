@@ -224,6 +224,7 @@ def _evidence(
         looks=basis.looks.seeds,
         level=basis.level,
         last=basis.last,
+        at_once=basis.at_once,
         units=frame.units,
         steps=frame.steps,
         clip_rate=frame.clip_rate,

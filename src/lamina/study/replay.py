@@ -152,6 +152,7 @@ def _of_decision(entry: Verdict, evidence: Evidence, record: StudyRecord, scores
         looks=Looks(evidence.looks),
         level=evidence.level or 0.0,
         last=evidence.last,
+        at_once=evidence.at_once,
     )
     effect, interval = effect_on_test(
         _on_test(decision, evidence, scores), decision.answer, scores.test_layout, higher_is_better=higher

@@ -9,6 +9,7 @@ from typing import Literal
 
 from lamina.study.comparison import Comparison
 from lamina.study.scores import Arm
+from lamina.study.sequential import LOOKS, MOST_SEEDS
 
 Question = Literal[
     "depth",
@@ -26,11 +27,17 @@ Question = Literal[
 ]
 OF_DEPTH: tuple[Question, ...] = ("depth", "depth-parameters", "depth-time")
 Status = Literal["decided", "tie", "undecided"]
+MOST_ON_ALL_ROWS = LOOKS[0]  # seeds that the winner gets there: as many as an arm first
 
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """What a sentence draws on; ``shown`` is the comparison that carries the answer."""
+    """What a sentence draws on.
+
+    Attributes:
+        shown: the comparison that carries the answer.
+        at_once: runs that go side by side.
+    """
 
     question: Question
     status: Status
@@ -39,6 +46,7 @@ class Facts:
     later: list[Comparison]
     shown: Comparison
     arms: dict[str, Arm]
+    at_once: int = 1
 
 
 @dataclass(frozen=True)
@@ -156,8 +164,13 @@ def would_change(facts: Facts) -> str:
     if one.more_seeds is None:
         return "more seeds alone would not tell; a longer evaluation part might"
     seeds = max(1, one.more_seeds)
-    per_seed = sum(facts.arms[name].train_s for name in (one.a, one.b) if not facts.arms[name].deterministic)
-    time = f", {_duration(seeds * per_seed)}," if math.isfinite(per_seed) else ""
+    trained = [arm for name in (one.a, one.b) if not (arm := facts.arms[name]).deterministic]
+    most = MOST_ON_ALL_ROWS if facts.question == "trivial" else MOST_SEEDS
+    if min(arm.tried for arm in trained) + seeds > most:
+        return f"more seeds than a study trains ({most}) would be needed"
+    # A seed of each arm is trained before the next of any.
+    seed_s = sum(arm.train_s for arm in trained) / min(facts.at_once, len(trained))
+    time = f", {_duration(seeds * seed_s)}," if math.isfinite(seed_s) else ""
     return f"about {seeds} more seed{'s' if seeds > 1 else ''}{time} would tell"
 
 

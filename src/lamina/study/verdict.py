@@ -209,6 +209,7 @@ class Evidence(_Entry):
         looks: numbers of seeds at which the question was to be looked at.
         level: one-sided error that the question might make.
         last: whether the clock made this look the last.
+        at_once: training runs that went side by side.
         units, steps, clip_rate: what the sentence says of the setting.
     """
 
@@ -216,6 +217,7 @@ class Evidence(_Entry):
     looks: tuple[int, ...] = ()
     level: Number = None
     last: bool = False
+    at_once: int = 1
     units: tuple[int, ...] = ()
     steps: tuple[float, ...] = ()
     clip_rate: Number = None
