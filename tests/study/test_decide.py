@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from scipy import stats
 
 from lamina.errors import ConfigError
 from lamina.study.comparison import Comparison, Rules, compare, compare_all
-from lamina.study.decide import decide
+from lamina.study.decide import Decision, decide
 from lamina.study.pace import PLANS
 from lamina.study.scores import Arm, Layout
 from lamina.study.sentences import Facts, Question, sentence, would_change
@@ -323,6 +324,54 @@ def test_time_of_more_seeds_is_that_of_runs_side_by_side(at_once: int, time: str
     # four seeds of 20 s and of 40 s; there are never more than the two arms to train at once
     facts = replace(undecided_after(5, 4), at_once=at_once)
     assert would_change(facts) == f"about 4 more seeds, {time}, would tell"
+
+
+def rope_in(words: str) -> float:
+    found = re.search(r"a rope (?:of|below) ([\d.]+) %", words)
+    assert found is not None, words
+    return float(found[1]) / 100
+
+
+def test_a_gain_shown_falls_with_the_rope_that_the_decision_names() -> None:
+    # depths 2 and 3 both beat 1, so that 1 is the answer only where neither gain matters
+    scores = simulate(np.random.default_rng(1), [1.0, 0.93, 0.91], seed_sd=0.002, window_sd=0.002)
+
+    def decided(rope: float) -> Decision:
+        return decide("depth", arms_of(scores), ONE_SERIES, rope=rope)
+
+    decision = decided(0.04)
+    assert (decision.answer, decision.status) == ("2", "decided")
+    assert decision.would_change.startswith("a rope below ")  # at which depth 3 may be better
+    assert decided(rope_in(decision.would_change) * 0.99).status == "undecided"
+    assert decided(rope_in(decision.would_change) * 1.01).would_change == decision.would_change
+    decision = decided(0.08)
+    assert (decision.answer, decision.status) == ("2", "decided")
+    assert decision.would_change.startswith("a rope of ")  # at which depth 3 is no better than 1
+    assert decided(rope_in(decision.would_change) * 0.99).answer == "2"
+    assert decided(rope_in(decision.would_change) * 1.01).answer == "1"
+
+
+def test_a_tie_is_open_again_with_the_rope_that_it_names() -> None:
+    scores = simulate(np.random.default_rng(14), [1.0, 1.0], n_seeds=9, seed_sd=0.001, window_sd=0.002)
+    decision = decide("direction", arms_of(scores), ONE_SERIES, rope=0.02)
+    assert decision.status == "tie"
+    rope = rope_in(decision.would_change)
+    assert decide("direction", arms_of(scores), ONE_SERIES, rope=rope * 0.99).status == "undecided"
+
+
+def test_an_interval_that_reaches_into_the_rope_is_told_as_what_would_change_the_answer() -> None:
+    one = Comparison("1", "2", 0.03, (0.001, 0.06), (0.0, 0.07), 0.01, 0.02, 9, N_WINDOWS, 0.005, 0, 1.0)
+    arms = {name: Arm(name, np.ones((9, N_WINDOWS))) for name in "12"}
+    facts = Facts("depth", "decided", arms["2"], [one], [], one, arms, lead=0.03)
+    flip = "a rope of 3 % or more, or a true gain at the low end of the interval, 0.1 %"
+    assert would_change(facts) == flip
+
+
+def test_where_no_rope_overturns_an_answer_only_the_truth_would() -> None:
+    scores = simulate(np.random.default_rng(15), [1.0, 1.2], n_seeds=9, seed_sd=0.001, window_sd=0.01)
+    decision = decide("transformer", arms_of(scores), ONE_SERIES)
+    assert decision.status == "decided"
+    assert decision.would_change == "only a true effect outside the interval"
 
 
 PLANS_OF_LOOKS = (ONE_LOOK, Looks((3, 6)), Looks((5, 10, 16, 24)))

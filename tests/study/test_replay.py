@@ -78,6 +78,7 @@ def test_every_sentence_follows_from_the_scores(record: StudyRecord, tmp_path: P
     assert set(found.sentences) == answered >= {"depth", "cell", "trivial", "limits", "depth-parameters"}
     assert found.following == len(found.sentences)
     assert any("failed to train" in entry.sentence for entry in record.questions)
+    assert all(entry.would_change for entry in record.questions)
 
 
 def test_one_changed_score_is_found(record: StudyRecord, tmp_path: Path) -> None:
@@ -110,6 +111,7 @@ def test_a_file_of_other_scores_is_refused(record: StudyRecord, tmp_path: Path) 
         ("limits", {"sentence": "All keep them."}),
         ("overfitting", {"interval": (0.1, 0.2)}),
         ("data", {"sentence": "More rows would help."}),
+        ("data", {"would_change": "nothing"}),
         ("depth", {"evidence": None}),
     ],
 )

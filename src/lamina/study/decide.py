@@ -44,7 +44,7 @@ class Decision:
         p: one-sided, of no gain by the more complex of the two; corrected for all looks, pairs and questions.
         n: seeds of each arm.
         cost: training time of the answer over that of its rival; NaN where unknown.
-        would_change: what more evidence would take; "" where none is needed.
+        would_change: what more evidence would take, or what would overturn the answer.
         comparisons: every arm against every later one.
         collapsed: seeds that failed to train, by arm.
         contested: arms that more seeds may yet tell apart; none where it is settled or seeds would not help.
@@ -130,7 +130,7 @@ def decide(
         test=TEST,
         correction=_correction(looks, len(found), level),
         cost=answer.train_s / facts.arms[rival].train_s if facts.arms[rival].train_s > 0 else math.nan,
-        would_change=would_change(facts) if facts.status == "undecided" else "",
+        would_change=would_change(facts),
         comparisons=tuple(found),
         collapsed={arm.name: arm.collapsed for arm in arms if arm.collapsed},
         contested=tuple(arm.name for arm in contested),
@@ -180,7 +180,20 @@ def _facts(question: Question, arms: list[Arm], found: list[Comparison]) -> Fact
     else:
         beaten = [one for one in earlier if one.relation == "better"] or earlier
         shown = beaten[-1] if beaten else max(later, key=lambda one: one.effect)
-    return Facts(question, status, answer, earlier, later, shown, {arm.name: arm for arm in arms})
+    gains = [
+        max((one.effect for one in found if one.a == arm.name and one.relation == "better"), default=math.inf)
+        for arm in arms[:place]
+    ]
+    return Facts(
+        question,
+        status,
+        answer,
+        earlier,
+        later,
+        shown,
+        {arm.name: arm for arm in arms},
+        lead=min(gains, default=math.inf),
+    )
 
 
 def _contested(facts: Facts, looks: Looks) -> list[Arm]:

@@ -192,7 +192,7 @@ def verdict(
         p=decision.p,
         correction=decision.correction,
         cost=decision.cost if math.isfinite(decision.cost) else None,
-        would_change=decision.would_change or None,
+        would_change=decision.would_change,
         test_effect=effect,
         test_interval=interval,
         arms=tuple(ids.values()),
@@ -240,7 +240,9 @@ def limited(fit: Fit, known: set[str]) -> Verdict:
         sentence=fit.sentence,
         effect=-fit.price if fit.chosen else None,
         test="means on the validation rows",
-        would_change=None if fit.chosen else "larger limits, or more time for smaller networks",
+        would_change="tighter limits, or wider ones that a network of a better score keeps"
+        if fit.chosen
+        else "larger limits, or more time for smaller networks",
         arms=tuple(option.id for option in fit.options if option.id in known),
         chosen=fit.chosen.id if fit.chosen else None,
         options=tuple(Option(**asdict(option)) for option in fit.options),
@@ -267,6 +269,7 @@ def estimated(
         test=estimate.test,
         p=estimate.p,
         correction="none",
+        would_change=estimate.would_change,
         arms=tuple(design.id for design in designs.values() if design.id in known),
         curves=tuple(
             LearningCurve(

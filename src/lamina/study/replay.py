@@ -127,7 +127,7 @@ def _fields(entry: Verdict, record: StudyRecord, scores: Recorded) -> dict[str, 
 def _of_estimate(found: Estimate | None) -> dict[str, Any]:
     if found is None:
         raise ConfigError("too few points")
-    names = ("sentence", "status", "effect", "interval", "p", "n")
+    names = ("sentence", "status", "effect", "interval", "p", "n", "would_change")
     return {name: getattr(found, name) for name in names}
 
 
@@ -166,7 +166,7 @@ def _of_decision(entry: Verdict, evidence: Evidence, record: StudyRecord, scores
         "n": decision.n,
         "cost": decision.cost if math.isfinite(decision.cost) else None,
         "correction": decision.correction,
-        "would_change": decision.would_change or None,
+        "would_change": decision.would_change,
         "test_effect": effect,
         "test_interval": interval,
     }
