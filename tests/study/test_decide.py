@@ -416,6 +416,8 @@ def test_no_claim_is_made_that_the_interval_contradicts(
         assert one.relation != "worse" or high < 0
         assert one.relation != "same" or (-rope <= low and high <= rope)
         assert not one.rules_out_gain or high <= rope
+        assert one.bounds is not None
+        assert one.effect > rope or high >= one.bounds[1]  # of no gain it shows what may rule it out
 
 
 def test_a_gain_that_a_one_sided_test_alone_would_claim_is_left_open() -> None:

@@ -20,9 +20,9 @@ Relation = Literal["better", "worse", "same", "unclear"]
 TEST = "Student's t on the log ratio of mean scores, with seeds and windows as two sources of chance"
 MISSED = 0.05  # share of the intervals of one look that do not hold the truth
 # A study that stops early does so because scores lie far apart, so that its intervals must be wider the more
-# looks it has had. Missed by share 0.05 (first look / seeds)^0.23 they miss in 3 to 7 % of questions at their
-# last look (benchmarks/verdict.py, "interval at the stop").
-FALLING = 0.23
+# looks it has had. Missed by share 0.05 (first look / seeds)^0.1, and as wide upwards as what rules a gain
+# out, they miss in 3 to 7 % of questions at their last look (benchmarks/verdict.py, "interval at the stop").
+FALLING = 0.1
 MOST_FORESEEN = 1_000  # seeds; more than that are not worth foretelling
 _EXACT = 1e-12  # standard errors below this share of the gap are rounding
 
@@ -205,14 +205,17 @@ def _compare(
     within = -known.error * special.stdtrit(known.freedom, _missed(rules.looks, look) / 2)
     same_level = rules.looks.level(look, SAME_LEVEL, last=rules.last, power=SAME_SPENT)
     bound = -known.error * special.stdtrit(known.freedom, same_level)
+    rope = scale.gap(rules.rope)
+    # A study that stops early since a gain is ruled out has seen too low an effect by chance.
+    above = within if known.size > rope else max(within, bound)
     return replace(
         unknown,
-        interval=(scale.effect(known.size - within), scale.effect(known.size + within)),
+        interval=(scale.effect(known.size - within), scale.effect(known.size + above)),
         bounds=(scale.effect(known.size - bound), scale.effect(known.size + bound)),
         p=p,
         p_corrected=rules.looks.repeated_p(look, p, last=rules.last),
-        more_seeds=_more_seeds(known, scale.gap(rules.rope), rules, rivals),
-        hope=_hope(known, scale.gap(rules.rope), rules, rivals),
+        more_seeds=_more_seeds(known, rope, rules, rivals),
+        hope=_hope(known, rope, rules, rivals),
     )
 
 
