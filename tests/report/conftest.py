@@ -305,7 +305,7 @@ def _verdicts() -> tuple[Verdict, ...]:
             answer=2,
             status="decided",
             sentence="2 layers. 7.1 % better than 1 (95 %: 5.0 to 9.3 %, 5 seeds). A third adds 0.2 % (-0.6 "
-            "to 1.1 %): no difference that matters, at 1.5 × the training time.",
+            "to 1.1 %): no gain that matters, at 1.5 × the training time.",
             effect=0.071,
             interval=(0.05, 0.093),
             n=5,
@@ -313,6 +313,7 @@ def _verdicts() -> tuple[Verdict, ...]:
             p=0.0012,
             correction="Holm over 3 comparisons",
             cost=1.5,
+            would_change="a rope below 1.1 %",
             test_effect=0.068,
             test_interval=(0.041, 0.09),
             arms=("lstm-1", "lstm-2", "lstm-3", "lstm-4"),
@@ -345,7 +346,7 @@ def _verdicts() -> tuple[Verdict, ...]:
             answer=None,
             status="undecided",
             sentence="Undecided between lstm and gru after 5 seeds (gru 0.6 % worse, -0.3 to 1.5 %).",
-            would_change="About 14 more seeds, 3 min, would tell.",
+            would_change="about 14 more seeds, 3 min, would tell",
             arms=("lstm-2", "gru-2"),
         ),
         Verdict(

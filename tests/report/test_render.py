@@ -176,6 +176,13 @@ def test_checks_bear_the_code_that_exempts_them(forecast_record: StudyRecord) ->
     assert "<code>calendar</code> Time stamps" in text
 
 
+def test_what_would_change_an_answer_is_said_of_decided_and_open_ones(forecast_record: StudyRecord) -> None:
+    text = html_page(forecast_record).replace("\N{NO-BREAK SPACE}", " ")
+    assert "What would change it: a rope below 1.1 %" in text
+    assert "What would change it: about 14 more seeds, 3 min, would tell" in text
+    assert "in one direction" not in text  # a gain that is ruled out is decided too
+
+
 def test_columns_sort_by_figure_both_ways_with_unknown_last(forecast_page: Page) -> None:
     heading = forecast_page.locator("#leaderboard th", has_text="train (s)")
     column = heading.evaluate("cell => cell.cellIndex")

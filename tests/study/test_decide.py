@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 import math
+import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
 from lamina.errors import ConfigError
-from lamina.study.comparison import Rules, compare, compare_all
-from lamina.study.decide import decide
+from lamina.study.comparison import Comparison, Rules, compare, compare_all
+from lamina.study.decide import Decision, decide
+from lamina.study.pace import PLANS
 from lamina.study.scores import Arm, Layout
+from lamina.study.sentences import Facts, Question, sentence, would_change
+from lamina.study.sequential import ONE_LOOK, Looks
 
 BLOCK = 8
 N_WINDOWS = 160
@@ -208,9 +215,9 @@ def test_more_seeds_is_what_then_tells() -> None:
     a, b = (mean + luck + np.zeros((1, N_WINDOWS)) for mean in (1.0, 0.97))
     few = compare(Arm("a", a[:3]), Arm("b", b[:3]), ONE_SERIES)
     assert few.relation == "unclear"
-    # the logarithms of both arms spread by 0.03 and 0.03 / 0.97, and 1.645 sqrt(both squared / n) < 0.0305
-    # from n = 5.4 on
-    assert few.more_seeds == 6 - 3
+    # the logarithms of both arms spread by 0.03 and 0.03 / 0.97, and 1.96 sqrt(both squared / n) < 0.0305
+    # from n = 7.7 on: the interval of 95 % asks for more than the one-sided test
+    assert few.more_seeds == 8 - 3
     enough = 3 * (few.more_seeds + 3)
     assert compare(Arm("a", a[:enough]), Arm("b", b[:enough]), ONE_SERIES).relation == "better"
 
@@ -284,6 +291,152 @@ def test_no_shared_window_is_refused() -> None:
 def test_a_single_arm_that_trained_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least two candidates that trained"):
         decide("cell", [Arm("a", np.ones((2, 160))), Arm("b", np.empty((0, 160)), collapsed=3)], ONE_SERIES)
+
+
+def undecided_after(n_seeds: int, more: int, *, question: Question = "depth", collapsed: int = 0) -> Facts:
+    """Two arms after so many seeds, which so many more would tell apart."""
+    wide = (-0.02, 0.04)
+    one = Comparison("1", "2", 0.01, wide, wide, 0.2, 0.4, n_seeds, N_WINDOWS, 0.005, more, 0.5)
+    arms = {
+        name: Arm(name, np.ones((n_seeds, N_WINDOWS)), train_s=seconds, collapsed=collapsed)
+        for name, seconds in {"1": 20.0, "2": 40.0}.items()
+    }
+    return Facts(question, "undecided", arms["1"], [], [one], one, arms)
+
+
+def test_more_seeds_than_a_study_trains_are_not_promised() -> None:
+    beyond = "more seeds than a study trains (24) would be needed"
+    assert would_change(undecided_after(10, 14)).startswith("about 14 more seeds, 14 min,")
+    assert would_change(undecided_after(10, 15)) == beyond
+    assert would_change(undecided_after(10, 14, collapsed=1)) == beyond  # which count as trained
+    assert would_change(undecided_after(24, 354)) == beyond
+
+
+def test_the_winner_on_all_rows_gets_no_more_seeds_than_an_arm_first() -> None:
+    assert PLANS[0][1] == max(seeds for _, seeds in PLANS)
+    assert would_change(undecided_after(3, PLANS[0][1] - 3, question="trivial")).startswith("about 2 more")
+    beyond = f"more seeds than a study trains ({PLANS[0][1]}) would be needed"
+    assert would_change(undecided_after(3, PLANS[0][1] - 2, question="trivial")) == beyond
+
+
+@pytest.mark.parametrize(("at_once", "time"), [(1, "4 min"), (2, "2 min"), (8, "2 min")])
+def test_time_of_more_seeds_is_that_of_runs_side_by_side(at_once: int, time: str) -> None:
+    # four seeds of 20 s and of 40 s; there are never more than the two arms to train at once
+    facts = replace(undecided_after(5, 4), at_once=at_once)
+    assert would_change(facts) == f"about 4 more seeds, {time}, would tell"
+
+
+def rope_in(words: str) -> float:
+    found = re.search(r"a rope (?:of|below) ([\d.]+) %", words)
+    assert found is not None, words
+    return float(found[1]) / 100
+
+
+def test_a_gain_shown_falls_with_the_rope_that_the_decision_names() -> None:
+    # depths 2 and 3 both beat 1, so that 1 is the answer only where neither gain matters
+    scores = simulate(np.random.default_rng(1), [1.0, 0.93, 0.91], seed_sd=0.002, window_sd=0.002)
+
+    def decided(rope: float) -> Decision:
+        return decide("depth", arms_of(scores), ONE_SERIES, rope=rope)
+
+    decision = decided(0.04)
+    assert (decision.answer, decision.status) == ("2", "decided")
+    assert decision.would_change.startswith("a rope below ")  # at which depth 3 may be better
+    assert decided(rope_in(decision.would_change) * 0.99).status == "undecided"
+    assert decided(rope_in(decision.would_change) * 1.01).would_change == decision.would_change
+    decision = decided(0.08)
+    assert (decision.answer, decision.status) == ("2", "decided")
+    assert decision.would_change.startswith("a rope of ")  # at which depth 3 is no better than 1
+    assert decided(rope_in(decision.would_change) * 0.99).answer == "2"
+    assert decided(rope_in(decision.would_change) * 1.01).answer == "1"
+
+
+def test_a_tie_is_open_again_with_the_rope_that_it_names() -> None:
+    scores = simulate(np.random.default_rng(14), [1.0, 1.0], n_seeds=9, seed_sd=0.001, window_sd=0.002)
+    decision = decide("direction", arms_of(scores), ONE_SERIES, rope=0.02)
+    assert decision.status == "tie"
+    rope = rope_in(decision.would_change)
+    assert decide("direction", arms_of(scores), ONE_SERIES, rope=rope * 0.99).status == "undecided"
+
+
+def test_an_interval_that_reaches_into_the_rope_is_told_as_what_would_change_the_answer() -> None:
+    one = Comparison("1", "2", 0.03, (0.001, 0.06), (0.0, 0.07), 0.01, 0.02, 9, N_WINDOWS, 0.005, 0, 1.0)
+    arms = {name: Arm(name, np.ones((9, N_WINDOWS))) for name in "12"}
+    facts = Facts("depth", "decided", arms["2"], [one], [], one, arms, lead=0.03)
+    flip = "a rope of 3 % or more, or a true gain at the low end of the interval, 0.1 %"
+    assert would_change(facts) == flip
+
+
+def test_where_no_rope_overturns_an_answer_only_the_truth_would() -> None:
+    scores = simulate(np.random.default_rng(15), [1.0, 1.2], n_seeds=9, seed_sd=0.001, window_sd=0.01)
+    decision = decide("transformer", arms_of(scores), ONE_SERIES)
+    assert decision.status == "decided"
+    assert decision.would_change == "only a true effect outside the interval"
+
+
+PLANS_OF_LOOKS = (ONE_LOOK, Looks((3, 6)), Looks((5, 10, 16, 24)))
+
+
+@settings(deadline=None)
+@given(
+    gain=st.floats(-0.05, 0.05),
+    seed_sd=st.floats(0.001, 0.05),
+    window_sd=st.floats(0.001, 0.1),
+    n_seeds=st.integers(2, 24),
+    looks=st.sampled_from(PLANS_OF_LOOKS),
+    level=st.sampled_from((0.005, 0.03, 0.05)),
+    rope=st.sampled_from((0.0, 0.005, 0.02)),
+    last=st.booleans(),
+    chance=st.integers(0, 2**32 - 1),
+)
+def test_no_claim_is_made_that_the_interval_contradicts(
+    *,
+    gain: float,
+    seed_sd: float,
+    window_sd: float,
+    n_seeds: int,
+    looks: Looks,
+    level: float,
+    rope: float,
+    last: bool,
+    chance: int,
+) -> None:
+    scores = simulate(
+        np.random.default_rng(chance),
+        [1.0, 1.0 - gain],
+        n_seeds=n_seeds,
+        seed_sd=seed_sd,
+        window_sd=window_sd,
+    )
+    found = compare_all(arms_of(scores), ONE_SERIES, Rules(rope=rope, looks=looks, level=level, last=last))
+    for one in found:
+        assert one.interval is not None
+        low, high = one.interval
+        assert one.relation != "better" or low > 0
+        assert one.relation != "worse" or high < 0
+        assert one.relation != "same" or (-rope <= low and high <= rope)
+        assert not one.rules_out_gain or high <= rope
+        assert one.bounds is not None
+        assert one.effect > rope or high >= one.bounds[1]  # of no gain it shows what may rule it out
+
+
+def test_a_gain_that_a_one_sided_test_alone_would_claim_is_left_open() -> None:
+    # at 5 seeds an effect of 2.0 standard errors has p = 0.04, and an interval that holds 0
+    luck = 0.03 * np.array([-1.0, -0.5, 0.0, 0.5, 1.0])[:, None] + np.zeros((1, N_WINDOWS))
+    one = compare(Arm("1", 1.0 + luck), Arm("2", 0.97 + luck), ONE_SERIES)
+    assert one.interval is not None
+    assert one.interval[0] < 0
+    assert 0.025 < one.p < 0.05
+    assert one.relation == "unclear"
+
+
+def test_where_only_a_gain_is_ruled_out_no_more_is_said() -> None:
+    one = Comparison("1", "2", 0.0001, (-0.0201, 0.0199), (-0.0201, 0.0199), 0.5, 1.0, 24, 160, 0.02, 0, 1.0)
+    assert one.rules_out_gain
+    assert one.relation == "unclear"
+    arms = {name: Arm(name, np.ones((24, N_WINDOWS))) for name in "12"}
+    facts = Facts("depth", "decided", arms["1"], earlier=[], later=[one], shown=one, arms=arms)
+    assert sentence(facts) == "1 layer. A second adds 0.0 % (-2.0 to 2.0 %): no gain that matters."
 
 
 def test_pairs_are_corrected_step_by_step_against_a_hand_sum() -> None:

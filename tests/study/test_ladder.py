@@ -53,13 +53,16 @@ def climb(
     listener: Ear | None = None,
     pace: Pace | None = None,
     further: tuple[Ladder, ...] = (),
+    at_once: int = 1,
 ) -> Climb:
     shares = {name: SHARES[name] for name in ("baselines", *questions, "finish")}
+    workers = Here(bench)
+    workers.count = at_once
     found = Climb(
         bench,
         Trials(folder, seed=0, higher_is_better=False),
         Budget(budget_s, shares=shares),
-        Here(bench),
+        workers,
         questions=questions,
         depths=depths,
         seed=0,
@@ -226,6 +229,14 @@ def test_a_small_budget_takes_the_plan_of_fewest_runs(fake: Callable[..., Any], 
     pace = climb(fake(second_s=20.0), tmp_path, budget_s=60.0).findings.pace
     assert pace is not None
     assert (pace.trials, pace.seeds) == (1, 2)
+
+
+def test_decisions_know_how_many_runs_go_side_by_side(fake: Callable[..., Any], tmp_path: Path) -> None:
+    found = climb(fake(truth=BETTER_WITH_TWO), tmp_path, at_once=2)
+    assert found.findings.decisions["depth"].basis.at_once == 2
+    trivial = found.judge_trivial()
+    assert trivial is not None
+    assert trivial.basis.at_once == 2
 
 
 def test_collapsed_seeds_are_counted_and_told(fake: Callable[..., Any], tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def test_every_sentence_follows_from_the_scores(record: StudyRecord, tmp_path: P
     assert found.following == len(found.sentences)
     failed = {entry.id for entry in record.questions if "failed to train" in entry.sentence}
     assert failed >= {"depth", "overfitting", "data"}
+    assert all(entry.would_change for entry in record.questions)
 
 
 def test_one_changed_score_is_found(record: StudyRecord, tmp_path: Path) -> None:
@@ -112,6 +113,7 @@ def test_a_file_of_other_scores_is_refused(record: StudyRecord, tmp_path: Path) 
         ("limits", {"sentence": "All keep them."}),
         ("overfitting", {"interval": (0.1, 0.2)}),
         ("data", {"sentence": "More rows would help."}),
+        ("data", {"would_change": "nothing"}),
         ("depth", {"evidence": None}),
         ("depth", {"answer": 4}),
         ("depth", {"chosen": "lstm-1-forward"}),

@@ -20,9 +20,9 @@ Relation = Literal["better", "worse", "same", "unclear"]
 TEST = "Student's t on the log ratio of mean scores, with seeds and windows as two sources of chance"
 MISSED = 0.05  # share of the intervals of one look that do not hold the truth
 # A study that stops early does so because scores lie far apart, so that its intervals must be wider the more
-# looks it has had. Missed by share 0.05 (first look / seeds)^0.23 they miss in 3 to 7 % of questions at their
-# last look (benchmarks/verdict.py, "interval at the stop").
-FALLING = 0.23
+# looks it has had. Missed by share 0.05 (first look / seeds)^0.1, and as wide upwards as what rules a gain
+# out, they miss in 3 to 7 % of questions at their last look (benchmarks/verdict.py, "interval at the stop").
+FALLING = 0.1
 MOST_FORESEEN = 1_000  # seeds; more than that are not worth foretelling
 _EXACT = 1e-12  # standard errors below this share of the gap are rounding
 
@@ -52,6 +52,7 @@ class Comparison:
 
     Attributes:
         interval: 95 % interval of ``effect``; None where there are fewer than two seeds, or too few windows.
+            Nothing is claimed that it contradicts.
         bounds: what rules out a gain or a loss: each end errs in at most 5 % of questions, over all looks.
             None as ``interval``.
         p: one-sided, that b is no better than a; of this look alone.
@@ -81,18 +82,26 @@ class Comparison:
     @property
     def relation(self) -> Relation:
         """What may be said of b against a."""
-        if self.p_corrected <= LEVEL and self.effect > self.rope:
-            return "better"
-        if self.bounds is None:
+        if self.interval is None:
             return "unclear"
-        if -self.rope <= self.bounds[0] and self.bounds[1] <= self.rope:
+        if self.p_corrected <= LEVEL and self.effect > self.rope and self.interval[0] > 0:
+            return "better"
+        low, high = self.reach
+        if -self.rope <= low and high <= self.rope:
             return "same"
-        return "worse" if self.bounds[1] < 0 and self.effect < -self.rope else "unclear"
+        return "worse" if high < 0 and self.effect < -self.rope else "unclear"
 
     @property
     def rules_out_gain(self) -> bool:
         """True where b is not better than a by an amount that matters."""
-        return self.bounds is not None and self.bounds[1] <= self.rope
+        return self.reach[1] <= self.rope
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Effects that are not ruled out: those within the interval or the bounds, or any without these."""
+        if self.interval is None or self.bounds is None:
+            return -math.inf, math.inf
+        return min(self.interval[0], self.bounds[0]), max(self.interval[1], self.bounds[1])
 
 
 def compare(
@@ -196,14 +205,17 @@ def _compare(
     within = -known.error * special.stdtrit(known.freedom, _missed(rules.looks, look) / 2)
     same_level = rules.looks.level(look, SAME_LEVEL, last=rules.last, power=SAME_SPENT)
     bound = -known.error * special.stdtrit(known.freedom, same_level)
+    rope = scale.gap(rules.rope)
+    # A study that stops early since a gain is ruled out has seen too low an effect by chance.
+    above = within if known.size > rope else max(within, bound)
     return replace(
         unknown,
-        interval=(scale.effect(known.size - within), scale.effect(known.size + within)),
+        interval=(scale.effect(known.size - within), scale.effect(known.size + above)),
         bounds=(scale.effect(known.size - bound), scale.effect(known.size + bound)),
         p=p,
         p_corrected=rules.looks.repeated_p(look, p, last=rules.last),
-        more_seeds=_more_seeds(known, scale.gap(rules.rope), rules.level / rivals),
-        hope=_hope(known, scale.gap(rules.rope), rules, rivals),
+        more_seeds=_more_seeds(known, rope, rules, rivals),
+        hope=_hope(known, rope, rules, rivals),
     )
 
 
@@ -212,15 +224,17 @@ def _missed(looks: Looks, seeds: float) -> float:
     return MISSED if len(looks.seeds) == 1 else MISSED * min(1.0, looks.seeds[0] / seeds) ** FALLING
 
 
-def _more_seeds(known: Gap, rope: float, level: float) -> int | None:
+def _more_seeds(known: Gap, rope: float, rules: Rules, rivals: int) -> int | None:
     """Seeds to add to each arm until the question is settled, if effect and variances stay as they are.
 
-    The standard error must fall so far that the gap is shown, or that one above the rope is ruled out.
+    The standard error must fall so far that the gap is shown, or that one above the rope is ruled out, by the
+    test and by the interval of the last look.
     """
+    beyond = _missed(rules.looks, rules.looks.seeds[-1]) / 2
     if known.size > rope:
-        goal = known.size / -special.ndtri(level)
+        goal = known.size / -special.ndtri(min(rules.level / rivals, beyond))
     else:
-        goal = (rope - known.size) / -special.ndtri(SAME_LEVEL)
+        goal = (rope - known.size) / -special.ndtri(min(SAME_LEVEL, beyond))
     room = goal**2 - known.of_windows
     if room <= 0 or sum(known.of_seed) == 0:
         return None
@@ -238,8 +252,11 @@ def _hope(known: Gap, rope: float, rules: Rules, rivals: int) -> float:
     most = rules.looks.seeds[-1]
     error = known.error_at(*(max(most, n) for n in known.n_seeds))
     drift = math.sqrt(max(0.0, known.error**2 - error**2))
-    shown = max(rope, -special.ndtri(rules.looks.level(most, rules.level / rivals)) * error)
-    ruled_out = rope + special.ndtri(rules.looks.level(most, SAME_LEVEL, power=SAME_SPENT)) * error
+    beyond = _missed(rules.looks, most) / 2
+    gain_level = min(beyond, rules.looks.level(most, rules.level / rivals))
+    same_level = min(beyond, rules.looks.level(most, SAME_LEVEL, power=SAME_SPENT))
+    shown = max(rope, -special.ndtri(gain_level) * error)
+    ruled_out = rope + special.ndtri(same_level) * error
     if drift <= _EXACT:
         return float(known.size >= shown or known.size <= ruled_out)
     return float(special.ndtr((known.size - shown) / drift) + special.ndtr((ruled_out - known.size) / drift))

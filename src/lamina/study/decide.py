@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Basis:
     looks: Looks
     level: float
     last: bool
+    at_once: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Decision:
         p: one-sided, of no gain by the more complex of the two; corrected for all looks, pairs and questions.
         n: seeds of each arm.
         cost: training time of the answer over that of its rival; NaN where unknown.
-        would_change: what more evidence would take; "" where none is needed.
+        would_change: what more evidence would take, or what would overturn the answer.
         comparisons: every arm against every later one.
         collapsed: seeds that failed to train, by arm.
         contested: arms that more seeds may yet tell apart; none where it is settled or seeds would not help.
@@ -85,6 +86,7 @@ def decide(
     looks: Looks = ONE_LOOK,
     level: float = LEVEL,
     last: bool = False,
+    at_once: int = 1,
 ) -> Decision:
     """Answer a question about arms in order of preference, simplest first.
 
@@ -98,6 +100,7 @@ def decide(
         looks: the plan of looks at this question, in which no score had a part.
         level: error that all looks and pairs may make together, from ``error_level``.
         last: the clock has made this look the last.
+        at_once: training runs that go side by side, for the time that more seeds would take.
 
     Raises:
         ConfigError: fewer than two arms with scores, or no window evaluated by all.
@@ -110,7 +113,7 @@ def decide(
             f"there is: {names}. Lower the learning rate or raise the budget."
         )
     found = compare_all(healthy, layout, Rules(higher_is_better, rope, looks, level, last))
-    facts = _facts(question, healthy, found)
+    facts = replace(_facts(question, healthy, found), at_once=at_once)
     answer, shown = facts.answer, facts.shown
     sign, rival = (1.0, shown.a) if shown.b == answer.name else (-1.0, shown.b)
     contested = () if last else _contested(facts, looks)
@@ -127,13 +130,13 @@ def decide(
         test=TEST,
         correction=_correction(looks, len(found), level),
         cost=answer.train_s / facts.arms[rival].train_s if facts.arms[rival].train_s > 0 else math.nan,
-        would_change=would_change(facts) if facts.status == "undecided" else "",
+        would_change=would_change(facts),
         comparisons=tuple(found),
         collapsed={arm.name: arm.collapsed for arm in arms if arm.collapsed},
         contested=tuple(arm.name for arm in contested),
         next_seeds=looks.after(min(arm.tried for arm in contested)) if contested else None,
         cleared=answer is healthy[-1],
-        basis=Basis(tuple(arms), looks, level, last),
+        basis=Basis(tuple(arms), looks, level, last, at_once),
     )
 
 
@@ -177,7 +180,20 @@ def _facts(question: Question, arms: list[Arm], found: list[Comparison]) -> Fact
     else:
         beaten = [one for one in earlier if one.relation == "better"] or earlier
         shown = beaten[-1] if beaten else max(later, key=lambda one: one.effect)
-    return Facts(question, status, answer, earlier, later, shown, {arm.name: arm for arm in arms})
+    gains = [
+        max((one.effect for one in found if one.a == arm.name and one.relation == "better"), default=math.inf)
+        for arm in arms[:place]
+    ]
+    return Facts(
+        question,
+        status,
+        answer,
+        earlier,
+        later,
+        shown,
+        {arm.name: arm for arm in arms},
+        lead=min(gains, default=math.inf),
+    )
 
 
 def _contested(facts: Facts, looks: Looks) -> list[Arm]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,17 +10,23 @@ import numpy as np
 
 from lamina.errors import ConfigError
 from lamina.study.bench import Run, Standing
-from lamina.study.learning_curve import TWICE, Curve, Point, learning_curves
+from lamina.study.learning_curve import TWICE, Curve, Point, learning_curves, share_in_words
 from lamina.study.learning_curve import sentence as curve_sentence
-from lamina.study.overfitting import Gap, gap_of, growth
+from lamina.study.overfitting import Gap, Growth, gap_of, growth
 from lamina.study.overfitting import sentence as gap_sentence
 from lamina.study.scores import Layout
 from lamina.study.sentences import Status
 
+_OUTSIDE = "only a true effect outside the interval"
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """What was measured: the effect that the sentence names, its 95 % interval, and the points behind it."""
+    """What was measured: the effect that the sentence names, its 95 % interval, and the points behind it.
+
+    Attributes:
+        would_change: which point needs more seeds, or what would overturn the answer.
+    """
 
     answer: str
     status: Status
@@ -28,6 +35,7 @@ class Estimate:
     interval: tuple[float, float]
     n: int
     test: str
+    would_change: str
     p: float | None = None
     curves: tuple[Curve, ...] = ()
     gaps: tuple[Gap, ...] = ()
@@ -54,9 +62,29 @@ def of_gaps(gaps: Sequence[Gap]) -> Estimate | None:
         interval=found.interval,
         n=min(gap.seeds for gap in found.gaps),
         test="Welch's t on the gaps of the first and the deepest arm",
+        would_change=_steadier(found) if found.interval[0] <= 0 <= found.interval[1] else _OUTSIDE,
         p=found.p,
         gaps=found.gaps,
     )
+
+
+def _steadier(found: Growth) -> str:
+    """The arm whose seeds leave most of the error of the growth."""
+    ends = (found.gaps[0], found.gaps[-1])
+    least = max(ends, key=lambda gap: gap.spread**2 / gap.seeds)
+    layers = "layer" if least.arm == "1" else "layers"
+    return f"more seeds with {least.arm} {layers}, where the gap is least certain"
+
+
+def _surer(points: Sequence[Point]) -> str:
+    """The point whose seeds leave most of the error of its mean; of one seed nothing is known."""
+
+    def error(point: Point) -> float:
+        seeds = len(point.scores)
+        return float(np.nanmean(point.scores, axis=1).var(ddof=1)) / seeds if seeds > 1 else math.inf
+
+    least = max(points, key=error)
+    return f"more seeds with {share_in_words(least.share)} of the rows, the least certain point"
 
 
 def of_data(
@@ -84,10 +112,13 @@ def of_points(
     low, high = curves[0].interval
     if low > rope:
         answer, status = f"{TWICE:g} times the rows would help", "decided"
+        flip = f"a rope of {100 * low:.3g} % or more"
     elif high <= rope:
         answer, status = "more rows would make no difference that matters", "tie"
+        flip = f"a rope below {100 * high:.3g} %" if high > 0 else _OUTSIDE
     else:
         answer, status = "unclear", "undecided"
+        flip = _surer(points[curves[0].label])
     return Estimate(
         answer=answer,
         status=status,  # type: ignore[arg-type]  # one of the three above
@@ -96,6 +127,7 @@ def of_points(
         interval=curves[0].interval,
         n=min(len(point.scores) for point in points[curves[0].label]),
         test="power law, bootstrap of seeds and blocks of windows",
+        would_change=flip,
         curves=tuple(curves),
         points=dict(points),
     )

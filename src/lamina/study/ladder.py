@@ -302,6 +302,7 @@ class Climb:
                 looks=looks,
                 level=level,
                 last=last,
+                at_once=self._workers.count,
             )
         except LaminaError:
             return None  # fewer than two arms trained; told as unanswered
@@ -423,7 +424,12 @@ class Climb:
 
         def judged(candidates: Sequence[Arm]) -> Decision:
             return decide(
-                "trivial", candidates, self._bench.layout, higher_is_better=self._higher, rope=self._rope
+                "trivial",
+                candidates,
+                self._bench.layout,
+                higher_is_better=self._higher,
+                rope=self._rope,
+                at_once=self._workers.count,
             )
 
         sign = -1.0 if self._higher else 1.0

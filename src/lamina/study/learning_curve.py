@@ -258,7 +258,7 @@ def _where(other: Curve, chosen: Curve) -> str:
     sizes: dict[Standing, list[str]] = {}
     for place, share in enumerate(other.shares):
         if (standing := other.standing(place)) is not None:
-            sizes.setdefault(standing, []).append(_share(share))
+            sizes.setdefault(standing, []).append(share_in_words(share))
     names = itertools.chain([chosen.label], itertools.repeat("it"))
     clauses = [
         f"{BESIDE[standing]} {name} with {_listed(found)} of the rows"
@@ -271,7 +271,8 @@ def _listed(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
 
 
-def _share(share: float) -> str:
+def share_in_words(share: float) -> str:
+    """A share of the rows as a fraction."""
     return "all" if share == 1 else str(Fraction(share).limit_denominator(64))
 
 

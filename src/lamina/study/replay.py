@@ -131,7 +131,7 @@ def _fields(entry: Verdict, record: StudyRecord, scores: Recorded) -> dict[str, 
 def _of_estimate(found: Estimate | None, entry: Verdict) -> dict[str, Any]:
     if found is None:
         raise ConfigError("too few points")
-    names = ("status", "effect", "interval", "p", "n", "test")
+    names = ("status", "effect", "interval", "p", "n", "test", "would_change")
     fields = {name: getattr(found, name) for name in names}
     fields["sentence"] = found.sentence + _failures_of(entry)
     return {**fields, "answer": settled_answer(found), "curves": recorded_curves(found)}
@@ -159,6 +159,7 @@ def _of_decision(entry: Verdict, evidence: Evidence, record: StudyRecord, scores
         looks=Looks(evidence.looks),
         level=evidence.level or 0.0,
         last=evidence.last,
+        at_once=evidence.at_once,
     )
     effect, interval = effect_on_test(
         _on_test(decision, evidence, scores), decision.answer, scores.test_layout, higher_is_better=higher
@@ -177,7 +178,7 @@ def _of_decision(entry: Verdict, evidence: Evidence, record: StudyRecord, scores
         "n": decision.n,
         "cost": decision.cost if math.isfinite(decision.cost) else None,
         "correction": decision.correction,
-        "would_change": decision.would_change or None,
+        "would_change": decision.would_change,
         "test_effect": effect,
         "test_interval": interval,
     }

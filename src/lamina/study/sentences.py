@@ -9,6 +9,7 @@ from typing import Literal
 
 from lamina.study.comparison import Comparison
 from lamina.study.scores import Arm
+from lamina.study.sequential import LOOKS, MOST_SEEDS
 
 Question = Literal[
     "depth",
@@ -26,11 +27,18 @@ Question = Literal[
 ]
 OF_DEPTH: tuple[Question, ...] = ("depth", "depth-parameters", "depth-time")
 Status = Literal["decided", "tie", "undecided"]
+MOST_ON_ALL_ROWS = LOOKS[0]  # seeds that the winner gets there: as many as an arm first
 
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """What a sentence draws on; ``shown`` is the comparison that carries the answer."""
+    """What a sentence draws on.
+
+    Attributes:
+        shown: the comparison that carries the answer.
+        lead: the smallest rope at which a simpler arm is no longer shown to be beaten.
+        at_once: runs that go side by side.
+    """
 
     question: Question
     status: Status
@@ -39,6 +47,8 @@ class Facts:
     later: list[Comparison]
     shown: Comparison
     arms: dict[str, Arm]
+    at_once: int = 1
+    lead: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ def sentence(facts: Facts) -> str:
         a, b = facts.shown.a, facts.shown.b
         return (
             f"undecided between {a} and {b} after {_seeds(facts.shown)} ({b} {_size(facts.shown)}, "
-            f"{_range(facts.shown)}); {would_change(facts)}.{_faster(facts)}"
+            f"{_range(facts.shown)}); {_evidence_needed(facts)}.{_faster(facts)}"
         )
     if facts.earlier:
         return (
@@ -118,8 +128,10 @@ def _depth_answer(facts: Facts) -> str:
         following = facts.later[0]
         words += f" {_rung(following.b)} {'adds' if following.effect >= 0 else 'loses'} "
         words += f"{_gain(following)} ({_range(following, sign=1.0 if following.effect >= 0 else -1.0)})"
-        if following.relation == "same" or following.effect >= 0:
+        if following.relation == "same":
             words += ": no difference that matters"
+        elif following.effect >= 0:
+            words += ": no gain that matters"
         words += _at_cost(facts, following) + "."
     return words
 
@@ -128,7 +140,7 @@ def _depth_undecided(facts: Facts) -> str:
     a, b = facts.shown.a, facts.shown.b
     words = (
         f"undecided between {a} and {_layers(b)} after {_seeds(facts.shown)} ({b}: {_size(facts.shown)}, "
-        f"{_range(facts.shown)}); {would_change(facts)}. Until then {a}, the smaller."
+        f"{_range(facts.shown)}); {_evidence_needed(facts)}. Until then {a}, the smaller."
     )
     if facts.earlier:
         before = facts.earlier[-1]
@@ -141,7 +153,7 @@ def _trivial(facts: Facts) -> str:
     if facts.status == "undecided":
         return (
             f"no: nothing is shown to beat {one.a}; {one.b} is {_size(one)} ({_evidence(one)}); "
-            f"{would_change(facts)}."
+            f"{_evidence_needed(facts)}."
         )
     if facts.earlier:
         return f"yes: {_gain(one)} better than the best trivial method, {one.a} ({_evidence(one)})."
@@ -149,13 +161,45 @@ def _trivial(facts: Facts) -> str:
 
 
 def would_change(facts: Facts) -> str:
-    """What more evidence an undecided question would take."""
+    """What more evidence an undecided question would take, or what would overturn another answer."""
+    return _evidence_needed(facts) if facts.status == "undecided" else _nearest_flip(facts)
+
+
+def _nearest_flip(facts: Facts) -> str:
+    """The rope nearest to the study's at which the answer falls, and the truth that would speak against it.
+
+    A larger rope takes a gain that was shown away; with a smaller one, one that was ruled out is open.
+    """
+    one = facts.shown
+    ropes = {f"a rope of {_exact(facts.lead)} or more": facts.lead - one.rope}
+    left = max((later.reach[1] for later in facts.later), default=0.0)
+    if left > 0:
+        ropes[f"a rope below {_exact(left)}"] = one.rope - left
+    nearest = min(ropes, key=lambda words: ropes[words])
+    said = [nearest] if math.isfinite(ropes[nearest]) else []
+    if not said:
+        said = ["only a true effect outside the interval"]
+    elif facts.earlier and one.interval is not None and one.interval[0] <= one.rope:
+        said.append(f"a true gain at the low end of the interval, {_exact(one.interval[0])}")
+    return ", or ".join(said)
+
+
+def _exact(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _evidence_needed(facts: Facts) -> str:
     one = facts.shown
     if one.more_seeds is None:
         return "more seeds alone would not tell; a longer evaluation part might"
     seeds = max(1, one.more_seeds)
-    per_seed = sum(facts.arms[name].train_s for name in (one.a, one.b) if not facts.arms[name].deterministic)
-    time = f", {_duration(seeds * per_seed)}," if math.isfinite(per_seed) else ""
+    trained = [arm for name in (one.a, one.b) if not (arm := facts.arms[name]).deterministic]
+    most = MOST_ON_ALL_ROWS if facts.question == "trivial" else MOST_SEEDS
+    if min(arm.tried for arm in trained) + seeds > most:
+        return f"more seeds than a study trains ({most}) would be needed"
+    # A seed of each arm is trained before the next of any.
+    seed_s = sum(arm.train_s for arm in trained) / min(facts.at_once, len(trained))
+    time = f", {_duration(seeds * seed_s)}," if math.isfinite(seed_s) else ""
     return f"about {seeds} more seed{'s' if seeds > 1 else ''}{time} would tell"
 
 

@@ -213,6 +213,7 @@ class Evidence(_Entry):
         looks: numbers of seeds at which the question was to be looked at.
         level: one-sided error that the question might make.
         last: whether the clock made this look the last.
+        at_once: training runs that went side by side.
         units, steps, clip_rate: what the sentence says of the setting.
     """
 
@@ -220,6 +221,7 @@ class Evidence(_Entry):
     looks: tuple[int, ...] = ()
     level: Number = None
     last: bool = False
+    at_once: int = 1
     units: tuple[int, ...] = ()
     steps: tuple[float, ...] = ()
     clip_rate: Number = None
@@ -260,14 +262,17 @@ class Verdict(_Entry):
     Attributes:
         id: the question, as `--ask` names it, or trivial.
         answer: the choice; None while undecided.
-        status: decided (a difference that matters), tie (none that matters), undecided (not enough evidence).
+        status: decided (a gain that matters is shown, or ruled out), tie (no difference that matters),
+            undecided (a gain that matters may be there).
         sentence: the answer as shown to a person.
-        effect: relative improvement of the answer over its best rival on validation rows; 0.07 is 7 %.
+        effect: relative improvement of the answer over the rival that the sentence names, on validation rows;
+            0.07 is 7 %.
         interval: 95 % interval of `effect`.
-        n: paired differences behind it.
+        n: seeds of the arm that has fewer.
         test: name of the statistical test, with `p` and the `correction` for several comparisons.
         cost: training time of the answer over that of its rival; None when unknown.
-        would_change: what more evidence would take, as a sentence.
+        would_change: what more evidence would take; of an answer, the nearest rope or truth that overturns
+            it.
         test_effect: `effect` on the test rows, read once, with its `test_interval`.
         arms: ids of the candidates (or baselines) compared, in the order to show them.
         chosen: the arm that `answer` names, so that a chart can point at it.
