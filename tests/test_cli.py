@@ -399,6 +399,20 @@ def test_train_says_json(lamina: Shell, traffic: Path) -> None:
     assert told["outcome"] == "complete"
 
 
+@pytest.mark.parametrize("printed", [(), ("--json",)])
+def test_a_collapsed_training_ends_with_1(
+    lamina: Shell, traffic: Path, tmp_path: Path, printed: tuple[str, ...]
+) -> None:
+    (tmp_path / "c.toml").write_text("[training]\nmax_steps = 4\nlearning_rate = 1e30\n")
+    options = ("--time", "when", "--target", "cars", "--horizon", 6, "--config", "c.toml", "--hidden", 4)
+    assert lamina("train", traffic, *options, "--out", "model", *printed) == 1
+    assert "the run collapsed: the validation metric became nan" in lamina.err
+    if printed:
+        assert json.loads(lamina.out)["outcome"] == "collapsed"
+    else:
+        assert "Forecaster: collapsed after 1 steps" in lamina.out
+
+
 def test_describe(lamina: Shell, tmp_path: Path) -> None:
     values = [1.0] * 10 + [None] * 3 + [3.0] * (HOURS - 13)
     path = hourly(tmp_path / "holes.csv", cars=values)
@@ -597,6 +611,19 @@ class TestTexts:
         assert lamina(*texts, *options, "--out", "model", "--json") == 0
         assert json.loads(lamina.out)["pretraining"]["steps"][-1] == 4
         assert lamina("predict", "model", reviews, "--text", "review") == 0
+
+    def test_a_collapsed_pretraining_is_told(self, lamina: Shell, reviews: Path, tmp_path: Path) -> None:
+        (tmp_path / "more.txt").write_text("day and night\nit was day\n" * 10, encoding="utf-8")
+        wild = "max_steps = 4\nbatch_size = 8\nvalidations = 1\nlearning_rate = 1e30\n"
+        (tmp_path / "c.toml").write_text(f"[pretraining]\n{wild}")
+        texts = ("train", reviews, "--text", "review", "--label", "stars", "--unlabelled", "more.txt")
+        options = ("--config", "c.toml", "--hidden", 4, "--threads", 1, "--out", "model")
+        assert lamina(*texts, *options) == 1
+        assert "pre-training collapsed after 0 steps" in lamina.out
+        assert "TextClassifier: collapsed after 0 steps" in lamina.out
+        assert "the run collapsed: in pre-training the loss became" in lamina.err
+        assert lamina(*texts, *options, "--json") == 1
+        assert json.loads(lamina.out)["reason"].startswith("in pre-training the loss became")
 
     def test_a_teacher_teaches(self, lamina: Shell, reviews: Path, tuned_folder: Path) -> None:
         texts = ("train", reviews, "--text", "review", "--label", "stars", "--teacher", tuned_folder)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lamina.errors import ConfigError, LaminaError
+
+if TYPE_CHECKING:
+    from lamina.training.history import History
 
 app = typer.Typer(
     name="lamina",
@@ -345,25 +348,26 @@ def _tell_of_training(model: Any, kind: str, out: Path, *, as_json: bool) -> Non
     if as_json:
         told = {} if before is None else {"pretraining": finite(before.to_dict())}
         typer.echo(json.dumps({"model": str(out), **finite(history.to_dict()), **told}))
-        return
-    for note in getattr(model, "notes_", ()):
-        typer.echo(f" · {note}")
-    if before is not None:
-        typer.echo(
-            f"pre-training {before.outcome} after {before.steps[-1]} steps, {before.seconds:.1f} s; "
-            f"validation nats a token {before.best:.4g}"
-        )
-    steps = history.steps[-1] if history.steps else 0
-    metric = getattr(model, "metric", "nats a frame" if kind == "MusicModel" else "nats a token")
-    typer.echo(
-        f"{kind}: {history.outcome} after {steps} steps, {history.seconds:.1f} s; "
-        f"validation {metric} {history.best:.4g}; saved in {out}"
-    )
+    else:
+        for note in getattr(model, "notes_", ()):
+            typer.echo(f" · {note}")
+        if before is not None:
+            typer.echo(f"pre-training {_how_it_ended(before, 'nats a token')}")
+        metric = getattr(model, "metric", "nats a frame" if kind == "MusicModel" else "nats a token")
+        typer.echo(f"{kind}: {_how_it_ended(history, metric)}; saved in {out}")
     if history.outcome == "collapsed":
         typer.echo(
             f"the run collapsed: {history.reason}. Lower the learning rate, or add residuals.", err=True
         )
         raise typer.Exit(1)
+
+
+def _how_it_ended(history: History, metric: str) -> str:
+    steps = history.steps[-1] if history.steps else 0
+    return (
+        f"{history.outcome} after {steps} steps, {history.seconds:.1f} s; "
+        f"validation {metric} {history.best:.4g}"
+    )
 
 
 @app.command()

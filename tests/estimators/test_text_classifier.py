@@ -159,6 +159,21 @@ def test_stacks_of_any_depth_are_pretrained_and_tuned(stack: StackConfig) -> Non
     assert all(p.requires_grad for p in model.network_.parameters())
 
 
+@pytest.mark.parametrize("validations", [1, 4])
+def test_a_collapsed_pretraining_ends_the_training(tmp_path: Path, validations: int) -> None:
+    X, y, test, _, unlabelled = words_alike()
+    wild = PRETRAINING.replace(max_steps=8, learning_rate=1e30, validations=validations)
+    model = quick(pretraining=wild).fit(X, y, unlabelled=unlabelled)
+    assert model.pretraining_history_ is not None
+    assert model.pretraining_history_.outcome == model.history_.outcome == "collapsed"
+    assert model.history_.reason == f"in pre-training {model.pretraining_history_.reason}"
+    assert model.history_.steps == []
+    model.save(tmp_path / "m")
+    again = load(tmp_path / "m")
+    assert isinstance(again, TextClassifier)
+    assert again.predict(test).tolist() == model.predict(test).tolist()
+
+
 def test_an_interrupted_pretraining_goes_on(tmp_path: Path) -> None:
     X, y, test, _, unlabelled = words_alike()
     short = PRETRAINING.replace(max_steps=12, validations=4)

@@ -76,7 +76,8 @@ class TextClassifier(TextEstimator):
     Attributes:
         classes_: the labels, in the order of ``predict_proba``.
         history_: what happened in training.
-        pretraining_history_: what happened before, in nats a token; None without unlabelled texts.
+        pretraining_history_: what happened before, in nats a token; None without unlabelled texts. Where that
+            run collapsed, so did the training, which has no step.
 
     >>> texts = ["it is not good", "it is good", "not good at all", "good indeed"] * 10
     >>> model = TextClassifier(training=TrainingConfig(max_steps=20, batch_size=8))
@@ -198,8 +199,9 @@ class TextClassifier(TextEstimator):
             vectors.put_into(self.network_.embed.weight)
         self.pretraining_history_ = None
         groups: Sequence[ParameterGroup] = ()
+        collapse = ""
         if parts.every is not None:
-            self.pretraining_history_ = pretrain(
+            before = self.pretraining_history_ = pretrain(
                 self.network_,
                 parts.every,
                 self.pretraining or DEFAULT_PRETRAINING,
@@ -208,7 +210,8 @@ class TextClassifier(TextEstimator):
                 checkpoint=checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-pretraining"),
             )
             groups = from_the_top_down(self.network_)
-        return Beginning(self.form_, self.training or DEFAULT_TRAINING, groups)
+            collapse = f"in pre-training {before.reason}" if before.outcome == "collapsed" else ""
+        return Beginning(self.form_, self.training or DEFAULT_TRAINING, groups, collapse)
 
     def _network(self) -> TextNetwork:
         body = self.stack if self.stack is not None else DEFAULT_STACK
