@@ -245,6 +245,8 @@ def test_results_never_replace_something_else(lamina: Shell, traffic: Path, tmp_
     assert "holds something else" in lamina.refuses("study", traffic, *STUDY)
     said = lamina.refuses("train", traffic, "--target", "cars", "--time", "when", "--out", "out")
     assert "holds something else" in said
+    said = lamina.refuses("train", traffic, "--target", "cars", "--time", "when", "--out", "/proc/x")
+    assert "/proc/x cannot be made" in said
     assert (tmp_path / "out" / "thesis.tex").read_text() == "years of work"
 
 
@@ -363,6 +365,8 @@ class TestModel:
         rows = json.loads(lamina.out)
         assert [row["Forecaster"] for row in rows] == pytest.approx(stored["Forecaster"].to_list()[:2])
         assert "horizon" in lamina.refuses("predict", model, "--horizon", 7)
+        for place in ("nowhere/x.csv", "/proc/x.csv", tmp_path):
+            assert f"but {place} cannot be written: " in lamina.refuses("predict", model, "--out", place)
         assert "numbers divided by commas" in lamina.refuses("predict", model, "--level", "eighty")
 
     def test_a_damaged_model_is_refused(self, lamina: Shell, model: Path) -> None:

@@ -408,9 +408,12 @@ def predict(
     from lamina.estimators.load import load
     from lamina.estimators.music_model import MusicModel
     from lamina.estimators.text_files import answers, play, speak
+    from lamina.options import require_writable
 
     fitted = load(model)
     _refuse_of_predict(context, type(fitted).__name__)
+    if out is not None:
+        require_writable(out)
     if isinstance(fitted, LanguageModel):
         said = speak(fitted, data, tokens=tokens, seed=seed)
         if out is not None:
