@@ -72,4 +72,6 @@ def test_bio_and_bioes_hold_the_same_entities(tags: list[str]) -> None:
 
 
 def test_iob1_is_understood() -> None:
+    for ends in (["S-PER", "S-PER"], ["B-A", "E-A", "O", "S-B"], ["O", "B-A", "I-A", "E-A"]):
+        assert to_bioes(ends) == ends
     assert to_bio(to_bioes(["I-A", "I-A", "B-A", "I-B", "O"])) == ["B-A", "I-A", "B-A", "B-B", "O"]

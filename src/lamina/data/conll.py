@@ -90,11 +90,13 @@ def _read(path: Path, columns: _Columns) -> TaggedSentences:
 
 
 def to_bioes(tags: list[str]) -> list[str]:
-    """Tags of entities in BIO or IOB1 as BIOES, which marks ends and single words too.
+    """Tags of entities in BIO or IOB1 as BIOES, which marks ends and single words too; such tags stay.
 
     >>> to_bioes(["B-PER", "I-PER", "O", "I-LOC", "B-LOC"])
     ['B-PER', 'E-PER', 'O', 'S-LOC', 'S-LOC']
     """
+    if any(tag.startswith(("E-", "S-")) for tag in tags):
+        return list(tags)
     result = []
     for place, tag in enumerate(tags):
         if tag == "O":
