@@ -97,6 +97,12 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         quick().fit(X, y[:-1])
     with pytest.raises(DataError, match="number 0 is a string"):
         quick().fit(["we met"], [["O", "O"]])
+    for bad in (None, float("nan"), 3):
+        seen = f"number 1 of sentence 20 is {type(bad).__name__}"
+        with pytest.raises(DataError, match=f"a word is a string but {seen}"):
+            quick().fit([*X, ["we", bad]], [*y, ["O", "O"]])
+        with pytest.raises(DataError, match=f"a tag is a string but {seen}"):
+            quick().fit([*X, ["we", "met"]], [*y, ["O", bad]])
     with pytest.raises(DataError, match="there are none"):
         quick().fit([[]], [[]])
     with pytest.raises(DataError, match="every word has 'O'"):

@@ -236,14 +236,26 @@ class SequenceTagger(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
 
 
 def _check(X: Sentences, y: Sentences | None = None) -> None:
-    """Raise DataError where sentences are not lists of words, or do not go with their tags."""
+    """Raise DataError where sentences are not lists of words, or do not go with their lists of tags."""
     if y is not None and len(X) != len(y):
         raise DataError(f"every sentence has its tags but there are {len(X)} sentences and {len(y)} of tags")
     for number, sentence in enumerate(X):
         if isinstance(sentence, str):
             raise DataError(f"a sentence is a list of words but number {number} is a string. Split it first.")
+        _check_strings(sentence, "word", number)
+    for number, row in enumerate(() if y is None else y):
+        _check_strings(row, "tag", number)
     if y is not None and not any(len(sentence) for sentence in X):
         raise DataError("at least one word is needed but there are none; check the source")
+
+
+def _check_strings(row: Sequence[str], what: str, number: int) -> None:
+    for place, item in enumerate(row):
+        if not isinstance(item, str):
+            raise DataError(
+                f"a {what} is a string but number {place} of sentence {number} is {type(item).__name__}; "
+                "leave the sentence out or mend it"
+            )
 
 
 def _check_scheme(rows: Sentences, tags: tuple[str, ...], *, of: str = "") -> None:
