@@ -104,7 +104,7 @@ def words_alike() -> tuple[list[str], list[str], list[str], list[str], list[str]
 
 def test_texts_without_labels_teach_which_words_are_alike() -> None:
     X, y, test, truth, unlabelled = words_alike()
-    alone = quick(pretraining=PRETRAINING).fit(X, y)
+    alone = quick().fit(X, y)
     assert alone.pretraining_history_ is None
     assert alone.score(test, truth) <= 0.7
     model = quick(pretraining=PRETRAINING).fit(X, y, unlabelled=unlabelled)
@@ -258,6 +258,8 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         quick(metric="acc").fit(X, y)
     with pytest.raises(DataError, match="there are none"):
         quick().fit(X, y).predict([])
+    with pytest.raises(ConfigError, match=r"would have no effect. Give fit\(..., unlabelled=...\), or leave"):
+        quick(pretraining=PRETRAINING).fit(X, y)
     with pytest.raises(DataError, match="none has a word"):
         quick().fit(X, y, unlabelled=[""])
     with pytest.raises(ConfigError, match="a Transformer that reads whole texts has seen already"):
