@@ -17,7 +17,7 @@ from lamina.estimators.language_model import LanguageModel
 from lamina.estimators.music_model import MusicModel
 from lamina.estimators.tagger import SequenceTagger
 from lamina.estimators.text_classifier import TextClassifier
-from lamina.estimators.text_sources import CONLLU
+from lamina.estimators.text_sources import CONLLU, MIDI
 from lamina.estimators.translator import Translator
 
 Reader = TextClassifier | BertClassifier | SequenceTagger | Translator
@@ -81,7 +81,7 @@ def play(model: MusicModel, data: str | None, out: Path | None, *, frames: int, 
     Raises:
         ConfigError: the result has no place, or one that is no MIDI file.
     """
-    if out is None or out.suffix not in (".mid", ".midi"):
+    if out is None or out.suffix.lower() not in MIDI:
         raise ConfigError("music is written to a MIDI file; name one with --out, such as --out played.mid.")
     prompt = None if data is None else read_midi(data)
     write_midi(model.generate(frames, prompt=prompt, seed=seed), out)

@@ -65,7 +65,7 @@ class TextSource:
             return "SequenceTagger"
         if self.text is not None or self.data.endswith(PLAIN):
             return "LanguageModel"
-        return "MusicModel" if self.data.endswith(MIDI) or Path(self.data).is_dir() else None
+        return "MusicModel" if self.data.lower().endswith(MIDI) or Path(self.data).is_dir() else None
 
     def check(self) -> None:
         """Raise ConfigError where a column is not named, or is named of a file that has none."""
@@ -176,7 +176,9 @@ class TextSource:
             DataError: there is no MIDI file.
         """
         place = Path(self.data)
-        files = sorted(file for file in place.iterdir() if file.suffix in MIDI) if place.is_dir() else [place]
+        files = [place]
+        if place.is_dir():
+            files = sorted(file for file in place.iterdir() if file.suffix.lower() in MIDI)
         if not files:
             raise DataError(f"a folder trains a music model by the MIDI files in it, but '{place}' has none.")
         return [read_midi(file) for file in files]
