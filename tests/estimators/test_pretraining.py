@@ -33,9 +33,9 @@ def test_layers_wake_from_the_top_down_each_slower_than_the_one_above(
     assert sorted(name for group in held for name in group) == sorted(names.values())  # each once
     assert {"trust", "head.weight", "head.bias"} <= set(held[0])
     assert not [name for name in held[0] if name.startswith(("reader.body", "embed"))]
-    for number, group in zip(range(layers - 1, -1, -1), held[1:], strict=False):
-        assert f"reader.body.layers.{number}.weight_ih_l0" in group
-        assert all(name.split(".")[3] == str(number) for name in group)
+    for number, layer in zip(range(layers - 1, -1, -1), held[1:], strict=False):
+        assert f"reader.body.layers.{number}.weight_ih_l0" in layer
+        assert all(name.split(".")[3] == str(number) for name in layer)
     assert held[-1] == ["embed.weight"]
     for depth, group in enumerate(groups):
         assert group.rate == RATE_BELOW**depth

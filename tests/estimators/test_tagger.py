@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,6 +98,7 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         quick().fit(X, y[:-1])
     with pytest.raises(DataError, match="number 0 is a string"):
         quick().fit(["we met"], [["O", "O"]])
+    bad: Any
     for bad in (None, float("nan"), 3):
         seen = f"number 1 of sentence 20 is {type(bad).__name__}"
         with pytest.raises(DataError, match=f"a word is a string but {seen}"):

@@ -99,8 +99,8 @@ class MusicModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
 
         Args:
             pieces: (frames, 88) each, of 0 and 1; ``lamina.data.music.read_midi`` makes them.
-            validation: pieces to choose the best weights by; None draws some of ``pieces``, or takes the end of
-                a single one.
+            validation: pieces to choose the best weights by; None draws some of ``pieces``, or takes the
+                end of a single one.
             callbacks: observers of the training run.
             checkpoint: a file that an interrupted run goes on from.
 

@@ -149,14 +149,14 @@ class TextClassifier(TextEstimator):
 
         Raises:
             DataError: texts or labels break a rule; the message names the row.
-            ConfigError: the teacher cannot be read or has other classes; the network cannot be pre-trained, or
-                there are settings for that but no texts.
+            ConfigError: the teacher cannot be read or has other classes; the network cannot be pre-trained,
+                or there are settings for that but no texts.
             MissingPackageError: the teacher needs a package that is not installed.
         """
         if self.pretraining is not None and unlabelled is None:
             raise ConfigError(
-                "pretraining= are settings of a run on texts without labels, and there are none, so that they "
-                "would have no effect. Give fit(..., unlabelled=...), or leave them out."
+                "pretraining= are settings of a run on texts without labels, and there are none, so that "
+                "they would have no effect. Give fit(..., unlabelled=...), or leave them out."
             )
         training, validation, names, classes = self._held_out(X, y)
         taught_by = None if teacher is None else find_teacher(teacher)

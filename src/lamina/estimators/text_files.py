@@ -23,13 +23,14 @@ from lamina.estimators.translator import Translator
 Reader = TextClassifier | BertClassifier | SequenceTagger | Translator
 
 
-def answers(model: Reader, data: str | None, *, text: str = "text") -> pl.DataFrame:
+def answers(model: Reader, data: str | None, *, text: str = "text", beam: int = 5) -> pl.DataFrame:
     """What a model says of each text, or of each word, of a file.
 
     Args:
         data: for a tagger a .conllu file, or one with a word a line and an empty line after each sentence;
             for the others a .csv, .tsv or .jsonl file, or plain text, a text a line.
         text: the column of the texts, where the file is a table.
+        beam: hypotheses that a translator keeps at every step.
 
     Raises:
         ConfigError: there is no file.
@@ -51,7 +52,7 @@ def answers(model: Reader, data: str | None, *, text: str = "text") -> pl.DataFr
         return pl.DataFrame(rows, schema=["sentence", "word", "tag"], orient="row")
     texts = read_texts(data, text=text)
     if isinstance(model, Translator):
-        return pl.DataFrame({"text": texts, "translation": model.translate(texts)})
+        return pl.DataFrame({"text": texts, "translation": model.translate(texts, beam=beam)})
     chances = model.predict_proba(texts)
     named = {f"p({name})": chances[:, i] for i, name in enumerate(model.inputs_.classes)}
     return pl.DataFrame({"label": model.classes_[chances.argmax(axis=1)], **named})
@@ -68,14 +69,30 @@ def _words(file: Path) -> list[list[str]]:
     return [words for words in sentences if words]
 
 
-def speak(model: LanguageModel, data: str | None, *, tokens: int, seed: int) -> str:
-    """A text that goes on from the one in a file, or from a line end."""
-    if data is None:
-        return model.generate(tokens, seed=seed)
-    return model.generate(tokens, prompt=read_text(Path(data)), seed=seed)
+def speak(
+    model: LanguageModel,
+    data: str | None,
+    *,
+    tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int,
+) -> str:
+    """A text that goes on from the one in a file, or from a line end; see ``LanguageModel.generate``."""
+    prompt = "\n" if data is None else read_text(Path(data))
+    return model.generate(tokens, prompt=prompt, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
 
 
-def play(model: MusicModel, data: str | None, out: Path | None, *, frames: int, seed: int) -> None:
+def play(
+    model: MusicModel,
+    data: str | None,
+    out: Path | None,
+    *,
+    frames: int,
+    temperature: float = 1.0,
+    seed: int,
+) -> None:
     """Write a MIDI file of music that goes on from that of a file, or begins a piece.
 
     Raises:
@@ -84,4 +101,4 @@ def play(model: MusicModel, data: str | None, out: Path | None, *, frames: int, 
     if out is None or out.suffix.lower() not in MIDI:
         raise ConfigError("music is written to a MIDI file; name one with --out, such as --out played.mid.")
     prompt = None if data is None else read_midi(data)
-    write_midi(model.generate(frames, prompt=prompt, seed=seed), out)
+    write_midi(model.generate(frames, prompt=prompt, temperature=temperature, seed=seed), out)

@@ -74,7 +74,8 @@ class DistillObjective:
     """The teacher's probabilities to come near to, and the labels where they are known.
 
     loss = mean over texts of T^2 KL(teacher_T || student_T) + cross-entropy of the label, if there is one,
-    with p_T = softmax(log p / T), T = 2; the label is smoothed as the classifier's are. What selects weights is the classifier's own objective.
+    with p_T = softmax(log p / T), T = 2; the label is smoothed as the classifier's
+    are. What selects weights is the classifier's own objective.
 
     Source: Hinton et al. 2015, arXiv:1503.02531. Tang et al. 2019 (arXiv:1903.12136), who distil a BERT into
     a BiLSTM, take the mean squared error of logits, which is the limit of this for large T.
