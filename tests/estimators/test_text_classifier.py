@@ -250,6 +250,9 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         quick().fit("sun", y)
     with pytest.raises(DataError, match="row 1 is float"):
         quick().fit(["sun", float("nan"), "rain"], y[:3])  # type: ignore[list-item]
+    for act in (lambda texts: quick().fit(texts, y[:3]), quick().fit(X, y).predict):
+        with pytest.raises(DataError, match=r"row 1 has half of a surrogate pair, '\\ud800', at 2; leave"):
+            act(["sun", "a \ud800 b", "rain"])
     with pytest.raises(DataError, match="20 texts and 19 labels"):
         quick().fit(X, y[:-1])
     with pytest.raises(DataError, match="every label is 'one'"):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
-from lamina.data.conll import read_conllu
+from lamina.data.conll import DOCUMENT, cells, read_conllu
 from lamina.data.labelled_texts import read_texts
 from lamina.data.music import read_midi, write_midi
-from lamina.data.text import read_text
+from lamina.data.text import read_lines, read_text
 from lamina.data.text_columns import is_table
 from lamina.errors import ConfigError
 from lamina.estimators.bert_classifier import BertClassifier
@@ -61,10 +61,11 @@ def answers(model: Reader, data: str | None, *, text: str = "text", beam: int = 
 def _words(file: Path) -> list[list[str]]:
     """Sentences of a file with a word at the beginning of each line, and an empty line after each."""
     sentences: list[list[str]] = [[]]
-    for line in read_text(file).splitlines():
-        if line.strip():
-            sentences[-1].append(line.split()[0])
-        elif sentences[-1]:
+    for line in read_lines(file):
+        found = cells(line)
+        if found and found[0] != DOCUMENT:
+            sentences[-1].append(found[0])
+        elif not found and sentences[-1]:
             sentences.append([])
     return [words for words in sentences if words]
 
