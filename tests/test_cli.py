@@ -637,11 +637,11 @@ class TestTexts:
 
     def test_a_study_of_texts_asks_about_bert_too(self, lamina: Shell, reviews: Path, tmp_path: Path) -> None:
         study = ("study", reviews, "--text", "review", "--label", "stars", "--bert", "small")
-        words = (*study, "--budget", "20s", "--ask", "bert,data", "--threads", 1)
+        words = (*study, "--budget", "20s", "--ask", "bert", "--threads", 1)
         assert lamina(*words, "--json", "--out", "found") == 0
         record = json.loads(lamina.out)
         assert record["task"] == "classify-text"
-        assert [question["id"] for question in record["questions"]][:2] == ["bert", "data"]
+        assert record["questions"][0]["id"] == "bert"
         assert {entry["id"] for entry in record["baselines"]} == {
             "majority",
             "naive Bayes",
@@ -650,7 +650,6 @@ class TestTexts:
         trained = {entry["id"]: entry for entry in record["candidates"]}
         page = (tmp_path / "found" / "report.html").read_text(encoding="utf-8")
         assert trained["bert-small"]["config"]["bert"] == "small"
-        assert "By data size, in training texts: with " in page
         assert "Would BERT be better, where, and at what cost?" in page
         assert lamina("report", "found", "--replay") == 0
         assert lamina("predict", "found/best", reviews, "--text", "review", "--json") == 0
