@@ -48,7 +48,7 @@ EVALUATE_OPTIONS = ("target", "task", "delay", "drift", "depth", "window", "repo
 
 # The tables of a --config for models of any kind, and the options whose place each takes.
 TABLES: dict[str, tuple[str, ...]] = {"stack": _STACK, "training": ("max_steps",), "pretraining": ()}
-
+# Those that some kinds have beside them.
 OWN_TABLES = ("form", "decoder")
 
 
