@@ -637,25 +637,29 @@ class TestTexts:
 
     def test_a_study_of_texts_asks_about_bert_too(self, lamina: Shell, reviews: Path, tmp_path: Path) -> None:
         study = ("study", reviews, "--text", "review", "--label", "stars", "--bert", "small")
-        words = (*study, "--budget", "20s", "--ask", "bert", "--threads", 1)
+        words = (*study, "--budget", "20s", "--ask", "depth,bert", "--depths", "1,2", "--threads", 1)
         assert lamina(*words, "--json", "--out", "found") == 0
         record = json.loads(lamina.out)
         assert record["task"] == "classify-text"
-        assert record["questions"][0]["id"] == "bert"
+        assert [question["id"] for question in record["questions"]] == ["depth", "bert", "trivial"]
         assert {entry["id"] for entry in record["baselines"]} == {
             "majority",
             "naive Bayes",
             "TF-IDF regression",
         }
-        trained = {entry["id"]: entry for entry in record["candidates"]}
         page = (tmp_path / "found" / "report.html").read_text(encoding="utf-8")
-        assert trained["bert-small"]["config"]["bert"] == "small"
         assert "Would BERT be better, where, and at what cost?" in page
         assert lamina("report", "found", "--replay") == 0
         assert lamina("predict", "found/best", reviews, "--text", "review", "--json") == 0
         rows = json.loads(lamina.out)
         assert len(rows) == 150
         assert rows[0].keys() == {"label", "p(a)", "p(b)"}
+
+    def test_a_study_that_asks_about_bert_alone_trains_one(self, lamina: Shell, reviews: Path) -> None:
+        study = ("study", reviews, "--text", "review", "--label", "stars", "--bert", "small")
+        assert lamina(*study, "--budget", "20s", "--ask", "bert", "--threads", 1, "--json", "--out", "x") == 0
+        trained = {entry["id"]: entry for entry in json.loads(lamina.out)["candidates"]}
+        assert trained["bert-small"]["config"]["bert"] == "small"
 
     def test_train_then_predict(self, lamina: Shell, reviews: Path, tmp_path: Path) -> None:
         (tmp_path / "book.txt").write_text("abcd" * 2000, encoding="utf-8")
