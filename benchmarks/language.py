@@ -450,7 +450,9 @@ def sst2_pretrained(options: Options) -> Result:
                 validations=10,
                 precision="bf16-mixed",
             ),
-            pretraining=options.settings(
+            pretraining=None
+            if unlabelled is None
+            else options.settings(
                 max_steps=4000,
                 batch_size=24,
                 learning_rate=3e-3,

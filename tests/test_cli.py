@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -245,6 +247,8 @@ def test_results_never_replace_something_else(lamina: Shell, traffic: Path, tmp_
     assert "holds something else" in lamina.refuses("study", traffic, *STUDY)
     said = lamina.refuses("train", traffic, "--target", "cars", "--time", "when", "--out", "out")
     assert "holds something else" in said
+    said = lamina.refuses("train", traffic, "--target", "cars", "--time", "when", "--out", "/proc/x")
+    assert "/proc/x cannot be made" in said
     assert (tmp_path / "out" / "thesis.tex").read_text() == "years of work"
 
 
@@ -256,6 +260,9 @@ def test_results_never_replace_something_else(lamina: Shell, traffic: Path, tmp_
         ("[training]\nmax_steps = 'many'", "max_steps"),
         ("[stack\n", "cannot be read as TOML"),
         ("stack = 3", "holds the table [stack], but has stack = 3"),
+        ("[form]\nword_size = 3", "for a Forecaster, config.toml holds the tables [stack], [training], "),
+        ("input_sise = 48", "but has 'input_sise'; did you mean 'input_size'?"),
+        ("input_size = 0", "input_size: input should be greater than or equal to 1, but is 0"),
         ("[pretraining]\nmax_steps = 3", "holds [pretraining], which needs --unlabelled FILE"),
     ],
 )
@@ -305,12 +312,22 @@ def test_a_config_that_is_not_there_is_refused(lamina: Shell, traffic: Path) -> 
         (("ud.conllu", "--teacher", "bert"), "so that --teacher bert would have no effect"),
         (("t.csv", "--config", "c.toml", "--hidden", 64), "c.toml holds [stack], so that --hidden 64 would"),
         (("t.csv", "--config", "c.toml", "--max-steps", 9), "c.toml holds [training], so that --max-steps 9"),
+        (
+            ("r.csv", "--text", "a", "--label", "b", "--config", "f.toml", "--attention"),
+            "f.toml holds the attention of its [form], so that --attention would have no effect",
+        ),
+        (
+            ("r.csv", "--text", "a", "--label", "b", "--bert", "here", "--config", "b.toml"),
+            "b.toml holds [form], but the BERT in here has its own",
+        ),
     ],
 )
 def test_train_refuses_what_would_do_nothing(
     lamina: Shell, tmp_path: Path, words: Sequence[object], message: str
 ) -> None:
     (tmp_path / "c.toml").write_text("[stack]\ncell = 'gru'\n[training]\nmax_steps = 3\n")
+    (tmp_path / "f.toml").write_text("[form]\nattention = false\n")
+    (tmp_path / "b.toml").write_text("[form]\nlayers = 1\n")
     said = lamina.refuses("train", *words, "--out", "out")
     assert message in said
     assert "Leave it out" in said
@@ -326,13 +343,86 @@ def test_a_config_leaves_the_other_options_their_effect(lamina: Shell, traffic: 
     assert config["parameters"]["training"]["max_steps"] == 3
 
 
+ROWS = "good soup,5,gute Suppe\npoor soup,1,schlechte Suppe\n" * 20
+LABELS = ("--text", "en", "--label", "stars")
+
+
+@pytest.mark.parametrize(
+    ("data", "toml", "parameters"),
+    [
+        (
+            ("t.csv", *LABELS, "--attention"),
+            "lowercase = false\nmetric = 'log_loss'\n[form]\nembedding_size = 6\n",
+            {"lowercase": False, "metric": "log_loss", "form": {"embedding_size": 6, "attention": True}},
+        ),
+        (
+            ("t.csv", *LABELS, "--bert", "small"),
+            "most_pieces = 9\n[form]\nlayers = 1\nhidden_size = 8\nfeedforward_size = 8\n",
+            {"most_pieces": 9, "bert": {"layers": 1, "hidden_size": 8, "feedforward_size": 8}},
+        ),
+        (
+            ("t.csv", "--text", "en", "--translation", "de"),
+            "vocabulary_size = 280\n[form]\nembedding_size = 6\n[decoder]\nattention = 'none'\n",
+            {"vocabulary_size": 280, "form": {"embedding_size": 6}, "decoder": {"attention": None}},
+        ),
+        (
+            ("t.csv", "--text", "en"),
+            "window_steps = 8\n[form]\ntied = false\n",
+            {"window_steps": 8, "form": {"tied": False}},
+        ),
+        (
+            ("w.conllu",),
+            "tag = 'XPOS'\nmetric = 'f1'\n[form]\ndecoder = 'crf'\n",
+            {"metric": "f1", "form": {"decoder": "crf"}},
+        ),
+        (("tunes",), "transpose = 3\n", {"transpose": 3}),
+    ],
+)
+def test_a_config_says_what_each_kind_of_model_is(
+    lamina: Shell, tmp_path: Path, data: Sequence[object], toml: str, parameters: dict[str, object]
+) -> None:
+    from lamina.data.music import write_midi
+
+    (tmp_path / "t.csv").write_text(f"en,stars,de\n{ROWS}", encoding="utf-8")
+    rest = "\t_" * 5
+    (tmp_path / "w.conllu").write_text(
+        f"1\tMr\t_\tX\tB-A{rest}\n2\tGrey\t_\tY\tI-A{rest}\n3\twent\t_\tZ\tO{rest}\n\n" * 12, encoding="utf-8"
+    )
+    (tmp_path / "tunes").mkdir()
+    write_midi(np.repeat(np.eye(88, dtype=bool)[40:46], 4, axis=0), tmp_path / "tunes" / "a.mid")
+    (tmp_path / "c.toml").write_text(
+        f"{toml}[training]\nmax_steps = 20\nbatch_size = 4\nlearning_rate = 0.02\n"
+    )
+    shape = () if "small" in data else ("--hidden", 4)
+    assert lamina("train", *data, "--config", "c.toml", *shape, "--threads", 1, "--out", "model") == 0
+    saved = json.loads((tmp_path / "model" / "config.json").read_text())["parameters"]
+    for name, value in parameters.items():
+        if isinstance(value, dict):
+            assert saved[name].items() >= value.items()
+        else:
+            assert saved[name] == value
+    if "w.conllu" in data:
+        inputs = json.loads((tmp_path / "model" / "preprocessing.json").read_text())["inputs"]
+        assert inputs["tags"] == ["B-A", "I-A", "O"]
+        (tmp_path / "w.conll").write_text("Mr X\nwent Y\n\n" * 9)
+        said = lamina.refuses("train", "w.conll", "--config", "c.toml", "--out", "other")
+        assert "the columns of w.conll have no names but numbers from 0, and tag is 'XPOS'" in said
+        (tmp_path / "c.toml").write_text("[form]\ndecodr = 'crf'\n")
+        said = lamina.refuses("train", "w.conllu", "--config", "c.toml", "--out", "other")
+        assert "unknown key 'form.decodr'; did you mean 'decoder'?" in said
+
+
 def test_every_kind_of_model_has_its_options(lamina: Shell) -> None:
     import typer
 
+    from lamina.estimators.kind_settings import KIND_SETTINGS
     from lamina.estimators.load import ESTIMATORS
     from lamina.options import PREDICT_OPTIONS, TRAIN_OPTIONS
 
-    assert PREDICT_OPTIONS.keys() == ESTIMATORS.keys()
+    assert PREDICT_OPTIONS.keys() == KIND_SETTINGS.keys() == ESTIMATORS.keys()
+    for kind, settings in KIND_SETTINGS.items():
+        known = set(inspect.signature(ESTIMATORS[kind]).parameters) | {"tag", "form"}
+        assert settings.model_fields.keys() <= known
     commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]  # a group has commands
     for command, kinds in (("train", TRAIN_OPTIONS), ("predict", PREDICT_OPTIONS)):
         names = {parameter.name for parameter in commands[command].params}
@@ -363,6 +453,8 @@ class TestModel:
         rows = json.loads(lamina.out)
         assert [row["Forecaster"] for row in rows] == pytest.approx(stored["Forecaster"].to_list()[:2])
         assert "horizon" in lamina.refuses("predict", model, "--horizon", 7)
+        for place in ("nowhere/x.csv", "/proc/x.csv", tmp_path):
+            assert f"but {place} cannot be written: " in lamina.refuses("predict", model, "--out", place)
         assert "numbers divided by commas" in lamina.refuses("predict", model, "--level", "eighty")
 
     def test_a_damaged_model_is_refused(self, lamina: Shell, model: Path) -> None:
@@ -397,6 +489,20 @@ def test_train_says_json(lamina: Shell, traffic: Path) -> None:
     told = json.loads(lamina.out)
     assert told["model"] == "model"
     assert told["outcome"] == "complete"
+
+
+@pytest.mark.parametrize("printed", [(), ("--json",)])
+def test_a_collapsed_training_ends_with_1(
+    lamina: Shell, traffic: Path, tmp_path: Path, printed: tuple[str, ...]
+) -> None:
+    (tmp_path / "c.toml").write_text("[training]\nmax_steps = 4\nlearning_rate = 1e30\n")
+    options = ("--time", "when", "--target", "cars", "--horizon", 6, "--config", "c.toml", "--hidden", 4)
+    assert lamina("train", traffic, *options, "--out", "model", *printed) == 1
+    assert "the run collapsed: the validation metric became nan" in lamina.err
+    if printed:
+        assert json.loads(lamina.out)["outcome"] == "collapsed"
+    else:
+        assert "Forecaster: collapsed after 1 steps" in lamina.out
 
 
 def test_describe(lamina: Shell, tmp_path: Path) -> None:
@@ -541,17 +647,19 @@ class TestTexts:
             "naive Bayes",
             "TF-IDF regression",
         }
-        trained = {entry["id"]: entry for entry in record["candidates"]}
         page = (tmp_path / "found" / "report.html").read_text(encoding="utf-8")
-        if "bert-small" in trained:
-            assert trained["bert-small"]["config"]["bert"] == "small"
-            assert "By data size, in training texts: with " in page
         assert "Would BERT be better, where, and at what cost?" in page
         assert lamina("report", "found", "--replay") == 0
         assert lamina("predict", "found/best", reviews, "--text", "review", "--json") == 0
         rows = json.loads(lamina.out)
         assert len(rows) == 150
         assert rows[0].keys() == {"label", "p(a)", "p(b)"}
+
+    def test_a_study_that_asks_about_bert_alone_trains_one(self, lamina: Shell, reviews: Path) -> None:
+        study = ("study", reviews, "--text", "review", "--label", "stars", "--bert", "small")
+        assert lamina(*study, "--budget", "20s", "--ask", "bert", "--threads", 1, "--json", "--out", "x") == 0
+        trained = {entry["id"]: entry for entry in json.loads(lamina.out)["candidates"]}
+        assert trained["bert-small"]["config"]["bert"] == "small"
 
     def test_train_then_predict(self, lamina: Shell, reviews: Path, tmp_path: Path) -> None:
         (tmp_path / "book.txt").write_text("abcd" * 2000, encoding="utf-8")
@@ -565,6 +673,35 @@ class TestTexts:
         assert "validation nats a token" in lamina.out
         assert lamina("predict", "speaker", "--tokens", 12, "--out", "said.txt") == 0
         assert len((tmp_path / "said.txt").read_text(encoding="utf-8")) == 12
+        said = {}
+        for options in ((), ("--temperature", 1e-6), ("--top-k", 1), ("--top-p", 0.001), ("--seed", 1)):
+            assert lamina("predict", "speaker", "--tokens", 40, *options) == 0
+            said[options] = lamina.out
+        likeliest = said.pop(("--top-k", 1))
+        assert said.pop(("--temperature", 1e-6)) == said.pop(("--top-p", 0.001)) == likeliest
+        assert len({likeliest, *said.values()}) == 3
+        assert "Sampling: temperature: " in lamina.refuses("predict", "speaker", "--temperature", 0)
+        assert "Sampling: top_p: " in lamina.refuses("predict", "speaker", "--top-p", 2)
+
+    @pytest.mark.parametrize("suffix", ["conllu", "conll"])
+    def test_a_tagger_is_trained_and_tags(self, lamina: Shell, tmp_path: Path, suffix: str) -> None:
+        words, file = {"the": "DET", "cat": "NOUN", "sleeps": "VERB"}, f"words.{suffix}"
+        lines = [
+            f"{number}\t{word}\t_\t{tag}" + "\t_" * 6 if suffix == "conllu" else f"{word} x {tag}"
+            for number, (word, tag) in enumerate(words.items(), start=1)
+        ]
+        (tmp_path / file).write_text(("\n".join(lines) + "\n\n") * 20, encoding="utf-8")
+        (tmp_path / "c.toml").write_text("[training]\nmax_steps = 40\nlearning_rate = 0.03\nbatch_size = 4\n")
+        options = ("--config", "c.toml", "--hidden", 8, "--threads", 1)
+        assert lamina("train", file, *options, "--out", "model") == 0
+        assert lamina.out.startswith("SequenceTagger: ")
+        assert "validation accuracy 1; saved in model" in lamina.out
+        assert lamina("predict", "model", file, "--out", "tags.csv") == 0
+        rows = pl.read_csv(tmp_path / "tags.csv").rows()
+        assert rows == [(number, *pair) for number in range(20) for pair in words.items()]
+        assert "so that --beam 2 would have no effect" in lamina.refuses(
+            "predict", "model", file, "--beam", 2
+        )
 
     @pytest.mark.parametrize("kind", ["txt", "csv", "jsonl"])
     def test_texts_without_labels_pretrain(
@@ -597,6 +734,19 @@ class TestTexts:
         assert lamina(*texts, *options, "--out", "model", "--json") == 0
         assert json.loads(lamina.out)["pretraining"]["steps"][-1] == 4
         assert lamina("predict", "model", reviews, "--text", "review") == 0
+
+    def test_a_collapsed_pretraining_is_told(self, lamina: Shell, reviews: Path, tmp_path: Path) -> None:
+        (tmp_path / "more.txt").write_text("day and night\nit was day\n" * 10, encoding="utf-8")
+        wild = "max_steps = 4\nbatch_size = 8\nvalidations = 1\nlearning_rate = 1e30\n"
+        (tmp_path / "c.toml").write_text(f"[pretraining]\n{wild}")
+        texts = ("train", reviews, "--text", "review", "--label", "stars", "--unlabelled", "more.txt")
+        options = ("--config", "c.toml", "--hidden", 4, "--threads", 1, "--out", "model")
+        assert lamina(*texts, *options) == 1
+        assert "pre-training collapsed after 0 steps" in lamina.out
+        assert "TextClassifier: collapsed after 0 steps" in lamina.out
+        assert "the run collapsed: in pre-training the loss became" in lamina.err
+        assert lamina(*texts, *options, "--json") == 1
+        assert json.loads(lamina.out)["reason"].startswith("in pre-training the loss became")
 
     def test_a_teacher_teaches(self, lamina: Shell, reviews: Path, tuned_folder: Path) -> None:
         texts = ("train", reviews, "--text", "review", "--label", "stars", "--teacher", tuned_folder)
@@ -650,7 +800,18 @@ class TestTexts:
             write_midi(scale, tmp_path / "tunes" / f"{name}.mid", frames_per_quarter=4)
         assert lamina("train", "tunes", *short, "--out", "player") == 0
         assert "validation nats a frame" in lamina.out
-        assert lamina("predict", "player", "--tokens", 4, "--out", "played.mid") == 0
+        played = []
+        for options in ((), ("--temperature", 0.01), ("--seed", 1)):
+            hot = ("--tokens", 40, "--out", "played.mid", *options)
+            assert lamina("predict", "player", *hot) == 0
+            played.append((tmp_path / "played.mid").read_bytes())
+        assert len(set(played)) == 3
+        assert "temperature is above 0" in lamina.refuses(
+            "predict", "player", "--out", "played.mid", "--temperature", 0
+        )
+        assert "so that --top-k 2 would have no effect" in lamina.refuses(
+            "predict", "player", "--out", "played.mid", "--top-k", 2
+        )
 
     def test_ctrl_c_ends_a_training_with_a_word_and_leaves_nothing(
         self, lamina: Shell, reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -665,7 +826,9 @@ class TestTexts:
         assert lamina.err == "interrupted\n"
         assert not (tmp_path / "model").exists()
 
-    def test_a_translator_translates_tables_and_lines(self, lamina: Shell, tmp_path: Path) -> None:
+    def test_a_translator_translates_tables_and_lines(
+        self, lamina: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         from lamina.estimators.translator import Translator
         from lamina.nn.stack import StackConfig
         from lamina.tasks.translate import TranslateConfig
@@ -687,6 +850,17 @@ class TestTexts:
         assert json.loads(lamina.out) == [{"text": "two one", "translation": "eins zwei"}]
         assert lamina("predict", "model", "new.csv", "--text", "english", "--out", "said.parquet") == 0
         assert pl.read_parquet(tmp_path / "said.parquet")["translation"].to_list() == ["eins zwei"]
+        asked = []
+        translate = Translator.translate
+
+        def watched(self: Translator, texts: Sequence[str], **options: Any) -> list[str]:
+            asked.append(options["beam"])
+            return translate(self, texts, **options)
+
+        monkeypatch.setattr(Translator, "translate", watched)
+        assert lamina("predict", "model", "new.txt") == 0
+        assert lamina("predict", "model", "new.txt", "--beam", 1) == 0
+        assert asked == [5, 1]
         assert "no 'text'; " in lamina.refuses("predict", "model", "new.csv")
         assert "a Translator needs a file to read" in lamina.refuses("predict", "model")
         assert "so that --tokens 9 would have no" in lamina.refuses(

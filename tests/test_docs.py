@@ -34,6 +34,8 @@ EXAMPLES = {
     "speak_shakespeare.py": "10",
     "tag_names.py": "10",
     "classify_texts.py": "10",
+    "few_labels.py": "10",
+    "tune_bert.py": "10",
     "play_a_round.py": "10",
     "translate.py": "10",
     "stream.py": "10",

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lamina.errors import ConfigError, LaminaError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lamina.training.history import History
 
 app = typer.Typer(
     name="lamina",
@@ -259,7 +264,8 @@ def train(
         Path | None,
         typer.Option(
             help="TOML with [stack], which takes the place of --cell, --layers, --hidden and --direction, "
-            "[training], of --max-steps, and [pretraining], for --unlabelled."
+            "[training], of --max-steps, [pretraining], for --unlabelled, [form], of a translator [decoder], "
+            "and keys such as metric or vocabulary_size; docs/text.md lists them."
         ),
     ] = None,
     as_json: Json = False,
@@ -303,19 +309,24 @@ def train(
                 teacher=teacher,
                 training=training,
                 pretraining=settings.pretraining,
+                own=settings.own,
                 seed=seed,
                 callbacks=callbacks,
             )
         elif kind == "SequenceClassifier":
             sequences = read_labelled(data)
-            model = SequenceClassifier(stack=stack, attention=attention, training=training, seed=seed)
+            model = SequenceClassifier(
+                stack=stack, attention=attention, training=training, seed=seed, **settings.own
+            )
             model.fit(
                 [sequences[i] for i in range(len(sequences))],
                 [sequences.classes[code] for code in sequences.labels],
                 callbacks=callbacks,
             )
         else:
-            model = Forecaster(horizon, stack=stack, attention=attention, training=training, seed=seed)
+            model = Forecaster(
+                horizon, stack=stack, attention=attention, training=training, seed=seed, **settings.own
+            )
             model.fit(
                 data,
                 target=_names(target),
@@ -345,25 +356,26 @@ def _tell_of_training(model: Any, kind: str, out: Path, *, as_json: bool) -> Non
     if as_json:
         told = {} if before is None else {"pretraining": finite(before.to_dict())}
         typer.echo(json.dumps({"model": str(out), **finite(history.to_dict()), **told}))
-        return
-    for note in getattr(model, "notes_", ()):
-        typer.echo(f" · {note}")
-    if before is not None:
-        typer.echo(
-            f"pre-training {before.outcome} after {before.steps[-1]} steps, {before.seconds:.1f} s; "
-            f"validation nats a token {before.best:.4g}"
-        )
-    steps = history.steps[-1] if history.steps else 0
-    metric = getattr(model, "metric", "nats a frame" if kind == "MusicModel" else "nats a token")
-    typer.echo(
-        f"{kind}: {history.outcome} after {steps} steps, {history.seconds:.1f} s; "
-        f"validation {metric} {history.best:.4g}; saved in {out}"
-    )
+    else:
+        for note in getattr(model, "notes_", ()):
+            typer.echo(f" · {note}")
+        if before is not None:
+            typer.echo(f"pre-training {_how_it_ended(before, 'nats a token')}")
+        metric = getattr(model, "metric", "nats a frame" if kind == "MusicModel" else "nats a token")
+        typer.echo(f"{kind}: {_how_it_ended(history, metric)}; saved in {out}")
     if history.outcome == "collapsed":
         typer.echo(
             f"the run collapsed: {history.reason}. Lower the learning rate, or add residuals.", err=True
         )
         raise typer.Exit(1)
+
+
+def _how_it_ended(history: History, metric: str) -> str:
+    steps = history.steps[-1] if history.steps else 0
+    return (
+        f"{history.outcome} after {steps} steps, {history.seconds:.1f} s; "
+        f"validation {metric} {history.best:.4g}"
+    )
 
 
 @app.command()
@@ -384,7 +396,20 @@ def predict(
     level: Annotated[str, typer.Option(help="Central intervals in percent, divided by commas.")] = "80,95",
     text: Annotated[str, typer.Option(help="Column of texts, where DATA is a table.")] = "text",
     tokens: Annotated[int, typer.Option(min=1, help="Tokens of a text or frames of music to add.")] = 200,
+    temperature: Annotated[
+        float, typer.Option(help="Of a text or music: below 1 keeps to what is likely, above 1 strays.")
+    ] = 1.0,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Of a text: draw among the k likeliest tokens only.")
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(help="Of a text: draw among the likeliest tokens that together have this probability."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of a text or music.")] = 0,
+    beam: Annotated[
+        int, typer.Option(min=1, help="Of a translation: hypotheses kept at every step; 1 is greedy.")
+    ] = 5,
     out: Annotated[
         Path | None,
         typer.Option(help="CSV or Parquet to write; of a text a file, of music a .mid. Default: print."),
@@ -404,25 +429,30 @@ def predict(
     from lamina.estimators.load import load
     from lamina.estimators.music_model import MusicModel
     from lamina.estimators.text_files import answers, play, speak
+    from lamina.options import require_writable
 
     fitted = load(model)
     _refuse_of_predict(context, type(fitted).__name__)
+    if out is not None:
+        require_writable(out)
     if isinstance(fitted, LanguageModel):
-        said = speak(fitted, data, tokens=tokens, seed=seed)
+        said = speak(
+            fitted, data, tokens=tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+        )
         if out is not None:
             out.write_text(said, encoding="utf-8")
         else:
             typer.echo(json.dumps({"text": said}) if as_json else said)
         return
     if isinstance(fitted, MusicModel):
-        play(fitted, data, out, frames=tokens, seed=seed)
+        play(fitted, data, out, frames=tokens, temperature=temperature, seed=seed)
         typer.echo(out)
         return
     if isinstance(fitted, Forecaster):
         answer = fitted.predict(horizon, df=data, future=future_values, level=_numbers(level))
         frame = answer if isinstance(answer, pl.DataFrame) else pl.from_pandas(answer)
     elif not isinstance(fitted, SequenceClassifier):
-        frame = answers(fitted, data, text=text)
+        frame = answers(fitted, data, text=text, beam=beam)
     else:
         if data is None:
             raise ConfigError("a classifier needs sequences to classify. Name a .ts or .tsv file.")
@@ -430,6 +460,11 @@ def predict(
         frame = pl.DataFrame({"label": fitted.classes_[chances.argmax(axis=1)]}).hstack(
             pl.DataFrame({f"p({name})": chances[:, i] for i, name in enumerate(fitted.inputs_.classes)})
         )
+    _give(frame, out, as_json=as_json)
+
+
+def _give(frame: pl.DataFrame, out: Path | None, *, as_json: bool) -> None:
+    """Write a table to a file, or print it."""
     if out is not None and out.suffix == ".parquet":
         frame.write_parquet(out)
     elif out is not None:

@@ -5,6 +5,7 @@ One that would do nothing is an error.
 
 from __future__ import annotations
 
+import tempfile
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -36,17 +37,19 @@ PREDICT_OPTIONS = {
     "SequenceClassifier": ("as_json",),
     "TextClassifier": ("text", "as_json"),
     "BertClassifier": ("text", "as_json"),
-    "Translator": ("text", "as_json"),
+    "Translator": ("text", "beam", "as_json"),
     "SequenceTagger": ("as_json",),
-    "LanguageModel": ("tokens", "seed", "as_json"),
-    "MusicModel": ("tokens", "seed"),
+    "LanguageModel": ("tokens", "temperature", "top_k", "top_p", "seed", "as_json"),
+    "MusicModel": ("tokens", "temperature", "seed"),
 }
 # Those of `lamina stream` for a saved model that answers, and those for a file that is learned.
 SESSION_OPTIONS = ("form", "key", "level", "adaptive", "snapshot", "max_keys", "storage")
 EVALUATE_OPTIONS = ("target", "task", "delay", "drift", "depth", "window", "report", "as_json")
 
-# The tables of a --config, and the options whose place each takes.
+# The tables of a --config for models of any kind, and the options whose place each takes.
 TABLES: dict[str, tuple[str, ...]] = {"stack": _STACK, "training": ("max_steps",), "pretraining": ()}
+# Those that some kinds have beside them.
+OWN_TABLES = ("form", "decoder")
 
 
 class Settings(NamedTuple):
@@ -56,11 +59,13 @@ class Settings(NamedTuple):
         stack: the network.
         training: its run.
         pretraining: the run before, on texts without labels.
+        own: parameters that models of this kind have beside these, such as their form.
     """
 
     stack: StackConfig | None
     training: TrainingConfig
     pretraining: TrainingConfig | None
+    own: dict[str, Any]
 
 
 def read_settings(
@@ -77,7 +82,7 @@ def read_settings(
     Args:
         context: of the command that runs.
         kind: of the model.
-        config: a TOML file of TABLES.
+        config: a TOML file of TABLES and of what ``KIND_SETTINGS`` has for the kind.
         shape: the options that make the stack.
         max_steps: of the run.
         bert: which BERT is trained, if any.
@@ -85,11 +90,13 @@ def read_settings(
     Raises:
         ConfigError: the file cannot be read, holds something else, or what an option says too.
     """
+    from lamina.estimators.kind_settings import KIND_SETTINGS
     from lamina.estimators.pretraining import DEFAULT_PRETRAINING
     from lamina.estimators.usual import usual_training
     from lamina.nn.stack import StackConfig
+    from lamina.tasks.bert import SMALL_BERT
 
-    file = _read_config(config)
+    file = _read_config(config, kind)
     for part, names in TABLES.items():
         if part in file:
             refuse_typed(context, names, why=f"{config} holds [{part}]")
@@ -107,25 +114,57 @@ def read_settings(
     if max_steps is not None:
         training = training.replace(max_steps=max_steps)
     before = DEFAULT_PRETRAINING.replace(**file["pretraining"]) if "pretraining" in file else None
-    return Settings(stack, training, before)
+    said = KIND_SETTINGS[kind].parse({key: value for key, value in file.items() if key not in TABLES})
+    own = {key: getattr(said, key) for key in said.model_fields_set}
+    if "form" in own and kind == "BertClassifier":
+        if bert != SMALL_BERT:
+            raise ConfigError(
+                f"{config} holds [form], but the BERT in {bert} has its own. Leave it out, or give "
+                "--bert small."
+            )
+        own["bert"] = own.pop("form")
+    if "attention" in file.get("form", {}):
+        refuse_typed(context, ("attention",), why=f"{config} holds the attention of its [form]")
+    return Settings(stack, training, before, own)
 
 
-def _read_config(path: Path | None) -> dict[str, Any]:
+def _read_config(path: Path | None, kind: str) -> dict[str, Any]:
+    from lamina.estimators.kind_settings import KIND_SETTINGS
+
     if path is None:
         return {}
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+    own = KIND_SETTINGS[kind].model_fields
     for key in content:
+        if key in own:
+            continue
         if key not in TABLES:
+            tables = [f"[{name}]" for name in (*TABLES, *(name for name in own if name in OWN_TABLES))]
+            keys = [name for name in own if name not in OWN_TABLES]
             raise ConfigError(
-                f"{path} holds the tables {', '.join(f'[{name}]' for name in TABLES)}, but has '{key}'"
-                f"{did_you_mean(key, TABLES)}"
+                f"for a {kind}, {path} holds the tables {', '.join(tables)} and the keys {', '.join(keys)}, "
+                f"but has '{key}'{did_you_mean(key, (*TABLES, *own))}"
             )
         if not isinstance(content[key], dict):
             raise ConfigError(f"{path} holds the table [{key}], but has {key} = {content[key]!r}")
     return content
+
+
+def require_writable(out: Path) -> None:
+    """Raise ConfigError where a file cannot be written, before the work whose result it is to hold."""
+    try:
+        if out.exists():
+            out.open("ab").close()
+        else:
+            tempfile.TemporaryFile(dir=out.absolute().parent).close()
+    except OSError as error:
+        raise ConfigError(
+            f"--out names a file, but {out} cannot be written: {error.strerror}. "
+            "Name one in a folder that exists."
+        ) from error
 
 
 def refuse_for_kind(

@@ -52,6 +52,12 @@ def test_files_with_faults_name_the_line(tmp_path: Path) -> None:
         read_conll(path)
 
 
+def test_a_word_may_hold_blanks_that_part_no_columns(tmp_path: Path) -> None:
+    file = tmp_path / "a.conll"
+    file.write_text("10\u00a0000 NUM\r\na\u2028b\tX\n \t\nc  Y\n", encoding="utf-8")
+    assert read_conll(file) == ([["10\u00a0000", "a\u2028b"], ["c"]], [["NUM", "X"], ["Y"]])
+
+
 @pytest.mark.parametrize(
     "tags",
     [
@@ -72,4 +78,6 @@ def test_bio_and_bioes_hold_the_same_entities(tags: list[str]) -> None:
 
 
 def test_iob1_is_understood() -> None:
+    for ends in (["S-PER", "S-PER"], ["B-A", "E-A", "O", "S-B"], ["O", "B-A", "I-A", "E-A"]):
+        assert to_bioes(ends) == ends
     assert to_bio(to_bioes(["I-A", "I-A", "B-A", "I-B", "O"])) == ["B-A", "I-A", "B-A", "B-B", "O"]

@@ -96,6 +96,8 @@ def test_groups_are_never_parted() -> None:
         ([np.array([[np.inf]]), np.zeros((2, 1))], ["a", "b"], "row 0 holds an infinite one"),
         ([np.zeros((1, 1, 1))], ["a", "b"], r"row 0 is \(1, 1, 1\)"),
         ([], [], "there are none"),
+        ([np.zeros(3), "a b"], ["a", "b"], "row 1 is text; these are texts; use lamina.TextClassifier"),
+        ([["a", "b"], ["c"]], ["a", "b"], "row 0 is text"),
     ],
 )
 def test_faults_name_the_row(sequences: list[np.ndarray], labels: list[object], told: str) -> None:

@@ -78,3 +78,12 @@ def test_what_is_no_music_says_so(tmp_path: Path) -> None:
         read_midi(tmp_path / "silent.mid")
     with pytest.raises(ConfigError, match="at least 1 frame but 0"):
         read_midi(tmp_path / "silent.mid", frames_per_quarter=0)
+    for options, told in (
+        ({"frames_per_quarter": 0}, "at least 1 frame but 0"),
+        ({"velocity": 300}, "velocity is from 1 to 127 but is 300"),
+        ({"velocity": 0}, "velocity is from 1 to 127 but is 0"),
+        ({"tempo_bpm": 0}, "tempo_bpm is above 0 but is 0"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            write_midi(np.zeros((4, KEYS)), tmp_path / "loud.mid", **options)
+    assert not (tmp_path / "loud.mid").exists()

@@ -73,5 +73,7 @@ def test_the_same_seed_gives_the_same_model() -> None:
 def test_mistakes_are_told() -> None:
     with pytest.raises(NotFittedError, match="Call fit"):
         small().predict(["a"])
+    with pytest.raises(ConfigError, match="dropout is from 0 to below 1 but is 2"):
+        small(dropout=2).fit(TEXTS, LABELS)
     with pytest.raises(ConfigError, match="there is no folder 'nowhere'"):
         small(bert="nowhere").fit(TEXTS, LABELS)

@@ -97,6 +97,8 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         quick().fit("abc")
     with pytest.raises(DataError, match="needs 60, but has 52"):
         quick().fit(TEXT[:52], validation=TEXT)
+    with pytest.raises(DataError, match="validation text has at least two, but this one has 1"):
+        quick(unit="word", window_steps=4).fit(TEXT, validation="a")
     with pytest.raises(ConfigError, match="validation_fraction"):
         quick(validation_fraction=1.0).fit(TEXT)
     with pytest.raises(ConfigError, match="unit is one of"):

@@ -43,6 +43,16 @@ def test_seeds_tell_music_apart_and_heat_adds_notes() -> None:
     assert model.generate(40, temperature=5.0).sum() > model.generate(40, temperature=0.5).sum()
 
 
+def test_the_end_of_a_single_piece_chooses_its_weights() -> None:
+    piece, short = np.concatenate(scales()), QUICK.replace(max_steps=6)
+    cut = len(piece) - round(0.2 * len(piece))
+    alone = quick(validation_fraction=0.2, training=short).fit([piece])
+    parts = quick(training=short).fit([piece[:cut]], validation=[piece[cut:]])
+    assert alone.history_.validation == parts.history_.validation
+    assert alone.data_hash_ == parts.data_hash_
+    quick(training=short).fit([scales()[0][:3]])
+
+
 def test_a_loaded_model_is_the_same_bit_for_bit(tmp_path: Path) -> None:
     model = quick(transpose=2).fit(scales())
     model.save(tmp_path / "m")
@@ -58,8 +68,12 @@ def test_what_is_wrong_is_said() -> None:
         quick().generate(3)
     with pytest.raises(DataError, match="a piano roll is"):
         quick().fit([np.zeros((4, 12))])
-    with pytest.raises(DataError, match="a piece each"):
-        quick().fit(scales(1))
+    for pieces in ([], [scales()[0][:2]]):
+        with pytest.raises(DataError, match="a piece each, or parts of one"):
+            quick().fit(pieces)
+    for fraction in (-1, 0, 1.0):
+        with pytest.raises(ConfigError, match=f"validation_fraction is between 0 and 1 but is {fraction}"):
+            quick(validation_fraction=fraction).fit(scales())
     with pytest.raises(ConfigError, match="from 0 to 87 semitones but is 88"):
         quick(transpose=88).fit(scales())
     model = quick().fit(scales(), validation=scales(2))

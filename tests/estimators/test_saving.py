@@ -165,6 +165,16 @@ def test_a_file_is_not_replaced_by_a_model(tmp_path: Path) -> None:
     assert (tmp_path / "m").read_text() == "mine"
 
 
+@pytest.mark.parametrize("place", ["/proc/m", "/proc/1/none/m", "file/m", "file/deeper/m"])
+def test_a_place_that_cannot_be_made_is_told_before_any_work(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("something")
+    for act in (require_free, model().write):
+        with pytest.raises(SavedModelError, match=r"/m cannot be made: .+\. Name another"):
+            act(tmp_path / place)
+    require_free(tmp_path / "new" / "deeper" / "m")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_free_place_is_nothing_an_empty_folder_or_a_model(tmp_path: Path) -> None:
     require_free(tmp_path / "new")
     require_free(tmp_path)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
 
+from lamina.data.conll import to_bioes
 from lamina.errors import ConfigError, DataError, NotFittedError
 from lamina.estimators.load import load
 from lamina.estimators.tagger import SequenceTagger
@@ -96,6 +98,13 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         quick().fit(X, y[:-1])
     with pytest.raises(DataError, match="number 0 is a string"):
         quick().fit(["we met"], [["O", "O"]])
+    bad: Any
+    for bad in (None, float("nan"), 3):
+        seen = f"number 1 of sentence 20 is {type(bad).__name__}"
+        with pytest.raises(DataError, match=f"a word is a string but {seen}"):
+            quick().fit([*X, ["we", bad]], [*y, ["O", "O"]])
+        with pytest.raises(DataError, match=f"a tag is a string but {seen}"):
+            quick().fit([*X, ["we", "met"]], [*y, ["O", bad]])
     with pytest.raises(DataError, match="there are none"):
         quick().fit([[]], [[]])
     with pytest.raises(DataError, match="every word has 'O'"):
@@ -104,6 +113,28 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         quick(metric="F1").fit(X, y)
     with pytest.raises(DataError, match="training lacked it"):
         quick().fit(X, y).evaluate([["we"]], [["B-LOC"]])
+
+
+@pytest.mark.parametrize(
+    ("row", "seen"),
+    [
+        (["I-PER", "O"], "begins with 'I-PER'"),
+        (["O", "I-PER"], "has 'I-PER' after 'O'"),
+        (["B-PER", "I-LOC"], "has 'I-LOC' after 'B-PER'"),
+    ],
+)
+def test_a_crf_refuses_tags_that_it_never_gives(row: list[str], seen: str) -> None:
+    X, y = sentences(20)
+    crf = quick(form=FORM.replace(decoder="crf"), training=QUICK.replace(max_steps=1))
+    tagged = [*X, ["we", "met"]], [*y, row]
+    with pytest.raises(DataError, match=f"but sentence 20 {seen}. lamina.data.conll.to_bioes"):
+        crf.fit(*tagged)
+    with pytest.raises(DataError, match=f"but validation sentence 20 {seen}"):
+        crf.fit(X, y, validation=tagged)
+    crf.fit(tagged[0], [to_bioes(tags) for tags in tagged[1]])
+    with pytest.raises(DataError, match="but sentence 1 ends with 'B-PER'"):
+        crf.fit([["a", "b"]] * 4, [["S-PER", "O"], ["O", "B-PER"]] * 2)
+    quick(training=QUICK.replace(max_steps=1)).fit(*tagged)
 
 
 def test_clone_follows_scikit_learn() -> None:

@@ -104,7 +104,7 @@ def words_alike() -> tuple[list[str], list[str], list[str], list[str], list[str]
 
 def test_texts_without_labels_teach_which_words_are_alike() -> None:
     X, y, test, truth, unlabelled = words_alike()
-    alone = quick(pretraining=PRETRAINING).fit(X, y)
+    alone = quick().fit(X, y)
     assert alone.pretraining_history_ is None
     assert alone.score(test, truth) <= 0.7
     model = quick(pretraining=PRETRAINING).fit(X, y, unlabelled=unlabelled)
@@ -157,6 +157,21 @@ def test_stacks_of_any_depth_are_pretrained_and_tuned(stack: StackConfig) -> Non
     model.fit(X, y, unlabelled=unlabelled, callbacks=[Steps()])
     assert seen == [*(("pre-training", i) for i in (1, 2, 3)), *(("training", i) for i in (1, 2, 3))]
     assert all(p.requires_grad for p in model.network_.parameters())
+
+
+@pytest.mark.parametrize("validations", [1, 4])
+def test_a_collapsed_pretraining_ends_the_training(tmp_path: Path, validations: int) -> None:
+    X, y, test, _, unlabelled = words_alike()
+    wild = PRETRAINING.replace(max_steps=8, learning_rate=1e30, validations=validations)
+    model = quick(pretraining=wild).fit(X, y, unlabelled=unlabelled)
+    assert model.pretraining_history_ is not None
+    assert model.pretraining_history_.outcome == model.history_.outcome == "collapsed"
+    assert model.history_.reason == f"in pre-training {model.pretraining_history_.reason}"
+    assert model.history_.steps == []
+    model.save(tmp_path / "m")
+    again = load(tmp_path / "m")
+    assert isinstance(again, TextClassifier)
+    assert again.predict(test).tolist() == model.predict(test).tolist()
 
 
 def test_an_interrupted_pretraining_goes_on(tmp_path: Path) -> None:
@@ -235,6 +250,9 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         quick().fit("sun", y)
     with pytest.raises(DataError, match="row 1 is float"):
         quick().fit(["sun", float("nan"), "rain"], y[:3])  # type: ignore[list-item]
+    for act in (lambda texts: quick().fit(texts, y[:3]), quick().fit(X, y).predict):
+        with pytest.raises(DataError, match=r"row 1 has half of a surrogate pair, '\\ud800', at 2; leave"):
+            act(["sun", "a \ud800 b", "rain"])
     with pytest.raises(DataError, match="20 texts and 19 labels"):
         quick().fit(X, y[:-1])
     with pytest.raises(DataError, match="every label is 'one'"):
@@ -243,6 +261,8 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         quick(metric="acc").fit(X, y)
     with pytest.raises(DataError, match="there are none"):
         quick().fit(X, y).predict([])
+    with pytest.raises(ConfigError, match=r"would have no effect. Give fit\(..., unlabelled=...\), or leave"):
+        quick(pretraining=PRETRAINING).fit(X, y)
     with pytest.raises(DataError, match="none has a word"):
         quick().fit(X, y, unlabelled=[""])
     with pytest.raises(ConfigError, match="a Transformer that reads whole texts has seen already"):

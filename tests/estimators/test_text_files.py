@@ -49,8 +49,10 @@ def test_words_of_a_file_are_tagged(tmp_path: Path) -> None:
     assert found.head(2).rows() == [(0, "the", "DET"), (0, "cat", "NOUN")]
     assert found.height == 24
     column = tmp_path / "words.txt"
-    column.write_text("cat\n\nthe\ncat\n", encoding="utf-8")
+    column.write_text("-DOCSTART- -X-\n\ncat\n\nthe\tx\ncat\n", encoding="utf-8")
     assert answers(model, str(column)).rows()[1:] == [(1, "the", "DET"), (1, "cat", "NOUN")]
+    column.write_text("th\u2028e\ncat\r\n \nt\u00a0he x\n", encoding="utf-8")
+    assert answers(model, str(column))["word"].to_list() == ["th\u2028e", "cat", "t\u00a0he"]
     with pytest.raises(ConfigError, match=r"but 'words\.csv' is a table"):
         answers(model, "words.csv")
 

@@ -81,11 +81,15 @@ def test_tags_are_read_from_both_forms_of_columns(tmp_path: Path) -> None:
 
 def test_a_folder_of_music_trains_a_music_model(tmp_path: Path) -> None:
     scale = np.repeat(np.eye(88, dtype=bool)[40:46], 2, axis=0)
-    for name in ("b.mid", "a.midi"):
+    for name in ("b.mid", "a.MIDI"):
         write_midi(scale, tmp_path / name, frames_per_quarter=4)
     (tmp_path / "notes.md").write_text("not music")
     model = TextSource(str(tmp_path)).fit(stack=STACK, training=SHORT)
     assert isinstance(model, MusicModel)
+    (tmp_path / "a.MIDI").rename(tmp_path / "A.MID")
+    alone = TextSource(str(tmp_path / "A.MID")).fit(stack=STACK, training=SHORT)
+    assert isinstance(alone, MusicModel)
+    assert alone.data_hash_ != model.data_hash_
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"by the MIDI files in it, but '.*empty' has none"):
         TextSource(str(tmp_path / "empty")).fit(stack=STACK, training=SHORT)

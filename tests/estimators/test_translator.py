@@ -165,6 +165,8 @@ def test_what_is_wrong_is_said(tmp_path: Path, fitted: Translator) -> None:
         quick().fit(["a"], ["b"])
     with pytest.raises(ConfigError, match="validation_fraction"):
         quick(validation_fraction=0.0).fit(SOURCE, TARGET)
+    with pytest.raises(ConfigError, match="metric is one of nats, bleu, but is 'BLEU'"):
+        quick(metric="BLEU").fit(SOURCE, TARGET)
     with pytest.raises(ConfigError, match="leave decoder out"):
         quick(stack=TransformerConfig(), decoder=DecoderConfig()).fit(SOURCE, TARGET)
     with pytest.raises(DataError, match=r"Pass \[text\]"):

@@ -38,12 +38,13 @@ class Scores(nn.Module):
         return self.logits
 
 
-def objective() -> DistillObjective:
-    validation = INPUTS.prepare(texts([0, 1, 2]))
-    return DistillObjective(ClassifyObjective(TextConfig(), INPUTS, validation, metric="accuracy"))
+def objective(smoothing: float = 0.0) -> DistillObjective:
+    validation, form = INPUTS.prepare(texts([0, 1, 2])), TextConfig(label_smoothing=smoothing)
+    return DistillObjective(ClassifyObjective(form, INPUTS, validation, metric="accuracy"))
 
 
-def test_loss_is_that_of_the_paper() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_loss_is_that_of_the_paper(smoothing: float) -> None:
     """T^2 KL of softened distributions for each text, and cross-entropy where there is a label."""
     logits, chances = [[0.3, -1.0, 2.0], [0.0, 0.5, -0.5]], [[0.7, 0.2, 0.1], [0.1, 0.6, 0.3]]
     data = taught([2, -1], chances)
@@ -55,9 +56,10 @@ def test_loss_is_that_of_the_paper() -> None:
         q = np.exp(np.array(given) / TEMPERATURE)
         q /= q.sum()
         soft += float((p * np.log(p / q)).sum())
-    hard = -(2.0 - np.log(np.exp(logits[0]).sum()))
+    label = (1 - smoothing) * 2.0 + smoothing * np.mean(logits[0])
+    hard = -(label - np.log(np.exp(logits[0]).sum()))
     expected = TEMPERATURE**2 * soft / 2 + hard / 2
-    assert objective().loss(Scores(logits), batch).item() == pytest.approx(expected, rel=1e-5)
+    assert objective(smoothing).loss(Scores(logits), batch).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_student_that_agrees_with_its_teacher_learns_nothing_more_from_texts_without_labels() -> None:

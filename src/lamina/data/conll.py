@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from lamina.data.text import read_text
+from lamina.data.text import read_lines
 from lamina.errors import DataError
 
 CONLLU_COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
+DOCUMENT = "-DOCSTART-"
+"""What stands for a word where a document begins."""
 
 
 class TaggedSentences(NamedTuple):
@@ -26,7 +29,6 @@ class _Columns:
 
     word: int
     tag: int
-    separator: str | None  # None: any run of spaces or tabs
     is_conllu: bool
 
 
@@ -42,7 +44,7 @@ def read_conllu(path: str | os.PathLike[str], *, tag: str = "UPOS") -> TaggedSen
     """
     if tag not in CONLLU_COLUMNS:
         raise DataError(f"a column of CoNLL-U is one of {', '.join(CONLLU_COLUMNS)}, but is '{tag}'")
-    return _read(Path(path), _Columns(1, CONLLU_COLUMNS.index(tag), "\t", is_conllu=True))
+    return _read(Path(path), _Columns(1, CONLLU_COLUMNS.index(tag), is_conllu=True))
 
 
 def read_conll(path: str | os.PathLike[str], *, word: int = 0, tag: int = -1) -> TaggedSentences:
@@ -56,31 +58,31 @@ def read_conll(path: str | os.PathLike[str], *, word: int = 0, tag: int = -1) ->
     Raises:
         DataError: the file cannot be read, or a line has too few columns; with its number.
     """
-    return _read(Path(path), _Columns(word, tag, None, is_conllu=False))
+    return _read(Path(path), _Columns(word, tag, is_conllu=False))
 
 
 def _read(path: Path, columns: _Columns) -> TaggedSentences:
     words: list[list[str]] = [[]]
     tags: list[list[str]] = [[]]
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
+    for number, line in enumerate(read_lines(path), start=1):
+        found = line.split("\t") if columns.is_conllu else cells(line)
+        if not cells(line):
             if words[-1]:
                 words.append([])
                 tags.append([])
             continue
-        if line.startswith("-DOCSTART-") or (columns.is_conllu and line.startswith("#")):
+        if line.startswith(DOCUMENT) or (columns.is_conllu and line.startswith("#")):
             continue
-        cells = line.rstrip("\r").split(columns.separator)
-        if columns.is_conllu and len(cells) == len(CONLLU_COLUMNS) and not cells[0].isdigit():
+        if columns.is_conllu and len(found) == len(CONLLU_COLUMNS) and not found[0].isdigit():
             continue  # 3-4 joins words, 5.1 is an empty node
         needed = len(CONLLU_COLUMNS) if columns.is_conllu else max(columns.word + 1, columns.tag + 1, 2)
-        if len(cells) < needed:
+        if len(found) < needed:
             raise DataError(
                 f"a word's line has at least {needed} columns, but line {number} of '{path}' has "
-                f"{len(cells)}: {line[:60]!r}"
+                f"{len(found)}: {line[:60]!r}"
             )
-        words[-1].append(cells[columns.word])
-        tags[-1].append(cells[columns.tag])
+        words[-1].append(found[columns.word])
+        tags[-1].append(found[columns.tag])
     if not words[-1]:
         words.pop()
         tags.pop()
@@ -89,12 +91,23 @@ def _read(path: Path, columns: _Columns) -> TaggedSentences:
     return TaggedSentences(words, tags)
 
 
+def cells(line: str) -> list[str]:
+    r"""What stands in a line, parted by spaces and tabs alone, since a word may hold other blanks.
+
+    >>> cells("10\u00a0000 NUM\tO")
+    ['10\xa0000', 'NUM', 'O']
+    """
+    return re.findall(r"[^ \t]+", line)
+
+
 def to_bioes(tags: list[str]) -> list[str]:
-    """Tags of entities in BIO or IOB1 as BIOES, which marks ends and single words too.
+    """Tags of entities in BIO or IOB1 as BIOES, which marks ends and single words too; such tags stay.
 
     >>> to_bioes(["B-PER", "I-PER", "O", "I-LOC", "B-LOC"])
     ['B-PER', 'E-PER', 'O', 'S-LOC', 'S-LOC']
     """
+    if any(tag.startswith(("E-", "S-")) for tag in tags):
+        return list(tags)
     result = []
     for place, tag in enumerate(tags):
         if tag == "O":

@@ -185,6 +185,10 @@ def _draw_groups(data: LabelledSequences, fraction: float, generator: np.random.
 
 def _as_steps(sequence: np.ndarray, row: int) -> np.ndarray:
     """(T, F) float32 of one sequence."""
+    if np.asarray(sequence).dtype.kind in "US":
+        raise DataError(
+            f"a sequence holds numbers but row {row} is text; these are texts; use lamina.TextClassifier"
+        )
     steps = np.asarray(sequence, dtype=np.float32)
     steps = steps[:, None] if steps.ndim == 1 else steps
     if steps.ndim != 2:

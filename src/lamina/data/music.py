@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,7 @@ def read_midi(path: str | os.PathLike[str], *, frames_per_quarter: int = 4) -> R
     Raises:
         DataError: the file cannot be read, or has no note on a piano's keys.
     """
-    if frames_per_quarter < 1:
-        raise ConfigError(f"a quarter note has at least 1 frame but {frames_per_quarter} were asked for")
+    _check_frames(frames_per_quarter)
     symusic = require("symusic", extra="music")
     try:
         score = symusic.Score(Path(path))
@@ -97,7 +97,13 @@ def write_midi(
 
     Raises:
         DataError: not a piano roll.
+        ConfigError: an option is out of its range.
     """
+    _check_frames(frames_per_quarter)
+    if not 1 <= velocity <= 127:
+        raise ConfigError(f"velocity is from 1 to 127 but is {velocity}; use for example 80")
+    if not 0 < tempo_bpm < math.inf:
+        raise ConfigError(f"tempo_bpm is above 0 but is {tempo_bpm}; use for example 100")
     symusic = require("symusic", extra="music")
     sounding = as_roll(roll)
     ticks = TICKS_PER_QUARTER / frames_per_quarter
@@ -110,6 +116,11 @@ def write_midi(
         track.notes.append(note)
     score.tracks.append(track)
     score.dump_midi(Path(path))
+
+
+def _check_frames(per_quarter: int) -> None:
+    if per_quarter < 1:
+        raise ConfigError(f"a quarter note has at least 1 frame but {per_quarter} were asked for")
 
 
 def held_notes(roll: Roll) -> list[tuple[int, int, int]]:

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from lamina._optional import require
 from lamina.data.word_pieces import WordPieces
+from lamina.errors import ConfigError
 from lamina.estimators.configs import (
     dump_labels,
     dump_parameters,
@@ -100,6 +101,8 @@ class BertClassifier(TextEstimator):
     @override
     def prepare(self, training: Texts, validation: Texts, names: tuple[str, ...]) -> TextParts:
         require("transformers", extra=EXTRA)  # told before any work
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is from 0 to below 1 but is {self.dropout}; use for example 0.1")
         form = self._form
         if form is not None:
             pieces = WordPieces.fit(training[0], size=form.pieces, most=self.most_pieces)

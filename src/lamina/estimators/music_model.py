@@ -57,7 +57,8 @@ class MusicModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
     Args:
         stack: the recurrent stack, all forward; None is one layer of 256 LSTM units.
         transpose: in training, pieces are moved up or down by up to this many semitones.
-        validation_fraction: share of the pieces held out to choose the best weights.
+        validation_fraction: share of the pieces held out to choose the best weights; of a single piece, share
+            of its frames, from the end.
         training: settings of the training run; ``batch_size`` counts pieces.
         seed: of initialisation, order, intervals and dropout.
 
@@ -98,7 +99,8 @@ class MusicModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
 
         Args:
             pieces: (frames, 88) each, of 0 and 1; ``lamina.data.music.read_midi`` makes them.
-            validation: pieces to choose the best weights by; None draws some of ``pieces``.
+            validation: pieces to choose the best weights by; None draws some of ``pieces``, or takes the
+                end of a single one.
             callbacks: observers of the training run.
             checkpoint: a file that an interrupted run goes on from.
 
@@ -138,16 +140,28 @@ class MusicModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
         if validation is not None:
             held_out = [as_roll(piece) for piece in validation]
         else:
-            order = np.random.default_rng(self.seed).permutation(len(rolls))
-            share = max(1, round(self.validation_fraction * len(rolls)))
-            held_out = [rolls[i] for i in order[:share]]
-            rolls = [rolls[i] for i in sorted(order[share:])]
-        if not rolls or max((len(roll) for roll in held_out), default=0) < 2:
+            rolls, held_out = self._held_out(rolls)
+        if not any(len(roll) for roll in rolls) or max((len(roll) for roll in held_out), default=0) < 2:
             raise DataError(
-                "training and validation need a piece each, and validation one of at least two frames; "
-                "give more music."
+                "training and validation need a piece each, or parts of one, and validation one of at least "
+                "two frames; give more music."
             )
         return rolls, held_out
+
+    def _held_out(self, rolls: list[Roll]) -> tuple[list[Roll], list[Roll]]:
+        """Pieces to train on, and some that are held out; of a single piece its end."""
+        fraction = self.validation_fraction
+        if not 0 < fraction < 1:
+            raise ConfigError(
+                f"validation_fraction is between 0 and 1 but is {fraction}; use for example 0.1"
+            )
+        if len(rolls) == 1:
+            frames = len(rolls[0])
+            cut = max(0, frames - max(2, round(fraction * frames)))
+            return [rolls[0][:cut]], [rolls[0][cut:]]
+        order = np.random.default_rng(self.seed).permutation(len(rolls))
+        share = max(1, round(fraction * len(rolls)))
+        return [rolls[i] for i in sorted(order[share:])], [rolls[i] for i in order[:share]]
 
     def _network(self) -> MusicNetwork:
         return MusicNetwork(self.stack or DEFAULT_STACK)

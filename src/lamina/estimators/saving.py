@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -50,7 +51,7 @@ class SavedModel:
         """Write the directory; an older model there is replaced only once the new one is complete.
 
         Raises:
-            SavedModelError: ``path`` is a file, or a directory that holds something else.
+            SavedModelError: ``path`` is a file, a directory that holds something else, or cannot be made.
         """
         target = Path(path).absolute()
         require_free(target)
@@ -93,18 +94,26 @@ class SavedModel:
 
 
 def require_free(target: Path) -> None:
-    """Raise SavedModelError where something other than a model stands in the way of one.
+    """Raise SavedModelError where something other than a model stands in the way of one, or none can be made.
 
     To be called before long work, so that its result does not end up without a place.
     """
-    if not target.exists():
-        return
-    names = {file.name for file in target.iterdir()} if target.is_dir() else {target.name}
-    is_model = names.issuperset(REQUIRED) and names <= FILES
-    if names and not is_model:
+    try:
+        if target.exists():
+            names = {file.name for file in target.iterdir()} if target.is_dir() else {target.name}
+            is_model = names.issuperset(REQUIRED) and names <= FILES
+            if names and not is_model:
+                raise SavedModelError(
+                    f"a model is saved as a directory of its own, and {target} holds something else. "
+                    "Name another."
+                )
+        # os.access says yes to root, also where nothing can be made
+        above = next(folder for folder in target.absolute().parents if folder.exists())
+        os.rmdir(tempfile.mkdtemp(prefix=".lamina-", dir=above))
+    except OSError as error:
         raise SavedModelError(
-            f"a model is saved as a directory of its own, and {target} holds something else. Name another."
-        )
+            f"a model is saved as a directory, but {target} cannot be made: {error.strerror}. Name another."
+        ) from error
 
 
 def versions() -> dict[str, str]:

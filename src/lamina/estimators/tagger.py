@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from lamina.estimators.configs import (
 )
 from lamina.estimators.fitted import dump_origin, load_origin, require_fitted
 from lamina.estimators.saving import SavedModel, load_weights
+from lamina.nn.crf import allowed_transitions
 from lamina.nn.stack import StackConfig
 from lamina.tasks.base import BodyConfig
 from lamina.tasks.tag import (
@@ -121,7 +123,8 @@ class SequenceTagger(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
             checkpoint: a file that an interrupted run goes on from.
 
         Raises:
-            DataError: sentences or tags break a rule; the message names the sentence.
+            DataError: sentences or tags break a rule, or, with a CRF, that of BIO or BIOES; the message names
+                the sentence.
         """
         chosen, held_out = self._parts(X, y, validation)
         # every tag is known beforehand, also one that only held-out sentences have
@@ -129,6 +132,10 @@ class SequenceTagger(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         self.tags_ = list(self.inputs_.tags)
         if len(self.tags_) < 2:
             raise DataError(f"at least two tags are needed but every word has '{self.tags_[0]}'")
+        if self._form().decoder == "crf":
+            _check_scheme(y, self.inputs_.tags)
+            if validation is not None:
+                _check_scheme(validation[1], self.inputs_.tags, of="validation ")
         training, validating = (self.inputs_.prepare(*part) for part in (chosen, held_out))
         self.data_hash_ = hashlib.sha256(training.words.tobytes() + training.tags.tobytes()).hexdigest()
         settings = self.training or DEFAULT_TRAINING
@@ -163,9 +170,12 @@ class SequenceTagger(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         chosen, held_out = draw_share(len(filled), self.validation_fraction, self.seed, of="sentences")
         return take(whole, chosen), take(whole, held_out)
 
+    def _form(self) -> TagConfig:
+        return self.form or DEFAULT_FORM
+
     def _network(self) -> TagNetwork:
         body = self.stack if self.stack is not None else DEFAULT_STACK
-        return TagNetwork(self.form or DEFAULT_FORM, self.inputs_, body)
+        return TagNetwork(self._form(), self.inputs_, body)
 
     def predict(self, X: Sentences) -> list[list[str]]:
         """The tags of each sentence; an empty one has none."""
@@ -226,11 +236,43 @@ class SequenceTagger(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
 
 
 def _check(X: Sentences, y: Sentences | None = None) -> None:
-    """Raise DataError where sentences are not lists of words, or do not go with their tags."""
+    """Raise DataError where sentences are not lists of words, or do not go with their lists of tags."""
     if y is not None and len(X) != len(y):
         raise DataError(f"every sentence has its tags but there are {len(X)} sentences and {len(y)} of tags")
     for number, sentence in enumerate(X):
         if isinstance(sentence, str):
             raise DataError(f"a sentence is a list of words but number {number} is a string. Split it first.")
+        _check_strings(sentence, "word", number)
+    for number, row in enumerate(() if y is None else y):
+        _check_strings(row, "tag", number)
     if y is not None and not any(len(sentence) for sentence in X):
         raise DataError("at least one word is needed but there are none; check the source")
+
+
+def _check_strings(row: Sequence[str], what: str, number: int) -> None:
+    for place, item in enumerate(row):
+        if not isinstance(item, str):
+            raise DataError(
+                f"a {what} is a string but number {place} of sentence {number} is {type(item).__name__}; "
+                "leave the sentence out or mend it"
+            )
+
+
+def _check_scheme(rows: Sentences, tags: tuple[str, ...], *, of: str = "") -> None:
+    """Raise DataError where a sentence has tags in an order that a CRF over ``tags`` never gives."""
+    allowed, code_of = allowed_transitions(tags), {tag: code for code, tag in enumerate(tags)}
+    outside = len(tags)  # begin and end of a sentence
+    for number, row in enumerate(rows):
+        path = [outside, *(code_of[tag] for tag in row), outside]
+        for before, after in itertools.pairwise(path):
+            if not allowed[before, after]:
+                if before == outside:
+                    seen = f"begins with '{tags[after]}'"
+                elif after == outside:
+                    seen = f"ends with '{tags[before]}'"
+                else:
+                    seen = f"has '{tags[after]}' after '{tags[before]}'"
+                raise DataError(
+                    f"a CRF keeps to BIO or BIOES, but {of}sentence {number} {seen}. "
+                    "lamina.data.conll.to_bioes(tags) makes BIOES of BIO and IOB1; or use decoder='softmax'."
+                )

@@ -16,6 +16,7 @@ from typing_extensions import override
 from lamina.data.unlabelled_texts import UnlabelledTexts
 from lamina.data.vocabulary import Unit, Vocabulary
 from lamina.data.word_vectors import read_word_vectors
+from lamina.errors import ConfigError
 from lamina.estimators.bert_classifier import BertClassifier
 from lamina.estimators.configs import (
     dump_labels,
@@ -76,7 +77,8 @@ class TextClassifier(TextEstimator):
     Attributes:
         classes_: the labels, in the order of ``predict_proba``.
         history_: what happened in training.
-        pretraining_history_: what happened before, in nats a token; None without unlabelled texts.
+        pretraining_history_: what happened before, in nats a token; None without unlabelled texts. Where that
+            run collapsed, so did the training, which has no step.
 
     >>> texts = ["it is not good", "it is good", "not good at all", "good indeed"] * 10
     >>> model = TextClassifier(training=TrainingConfig(max_steps=20, batch_size=8))
@@ -147,9 +149,15 @@ class TextClassifier(TextEstimator):
 
         Raises:
             DataError: texts or labels break a rule; the message names the row.
-            ConfigError: the teacher cannot be read or has other classes; the network cannot be pre-trained.
+            ConfigError: the teacher cannot be read or has other classes; the network cannot be pre-trained,
+                or there are settings for that but no texts.
             MissingPackageError: the teacher needs a package that is not installed.
         """
+        if self.pretraining is not None and unlabelled is None:
+            raise ConfigError(
+                "pretraining= are settings of a run on texts without labels, and there are none, so that "
+                "they would have no effect. Give fit(..., unlabelled=...), or leave them out."
+            )
         training, validation, names, classes = self._held_out(X, y)
         taught_by = None if teacher is None else find_teacher(teacher)
         more = None if unlabelled is None else UnlabelledTexts.of(unlabelled)
@@ -202,8 +210,9 @@ class TextClassifier(TextEstimator):
             vectors.put_into(self.network_.embed.weight)
         self.pretraining_history_ = None
         groups: Sequence[ParameterGroup] = ()
+        collapse = ""
         if parts.every is not None:
-            self.pretraining_history_ = pretrain(
+            before = self.pretraining_history_ = pretrain(
                 self.network_,
                 parts.every,
                 self.pretraining or DEFAULT_PRETRAINING,
@@ -212,7 +221,8 @@ class TextClassifier(TextEstimator):
                 checkpoint=checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-pretraining"),
             )
             groups = from_the_top_down(self.network_)
-        return Beginning(self.form_, self.training or DEFAULT_TRAINING, groups)
+            collapse = f"in pre-training {before.reason}" if before.outcome == "collapsed" else ""
+        return Beginning(self.form_, self.training or DEFAULT_TRAINING, groups, collapse)
 
     def _network(self) -> TextNetwork:
         body = self.stack if self.stack is not None else DEFAULT_STACK

@@ -33,11 +33,13 @@ class Beginning(NamedTuple):
         form: of the loss.
         settings: of the run.
         groups: parameters with rates of their own; none for one rate.
+        collapse: why there is nothing to go on from, where a run before this one collapsed.
     """
 
     form: TextConfig
     settings: TrainingConfig
     groups: Sequence[ParameterGroup] = ()
+    collapse: str = ""
 
 
 class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no annotations
@@ -126,15 +128,20 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self.classes_, self.inputs_, self.data_hash_ = classes, parts.inputs, parts.data_hash
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            form, settings, groups = self._begin(parts, callbacks, checkpoint)
-            objective, batches = self._lessons(parts, form, settings)
+            beginning = self._begin(parts, callbacks, checkpoint)
+            if beginning.collapse:
+                self.network_.eval()
+                self.history_ = History(outcome="collapsed", reason=beginning.collapse)
+                return self
+            settings = beginning.settings
+            objective, batches = self._lessons(parts, beginning.form, settings)
             self.history_ = fit(
                 self.network_,
                 objective,
                 batches,
                 settings,
                 seed=self.seed,
-                groups=groups,
+                groups=beginning.groups,
                 callbacks=callbacks,
                 checkpoint=checkpoint,
             )

@@ -87,6 +87,13 @@ def strings_or_none(texts: Sequence[str]) -> list[str]:
             raise DataError(
                 f"a text is a string but row {row} is {type(text).__name__}; leave it out or mend it"
             )
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"a text is Unicode but row {row} has half of a surrogate pair, {text[error.start]!r}, at "
+                f"{error.start}; leave it out or mend it"
+            ) from error
     return found
 
 

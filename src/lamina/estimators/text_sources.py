@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -101,6 +101,7 @@ class TextSource:
         teacher: Path | None = None,
         training: TrainingConfig | None = None,
         pretraining: TrainingConfig | None = None,
+        own: Mapping[str, Any] | None = None,
         seed: int = 0,
         callbacks: Sequence[Callback] = (),
     ) -> TextModel:
@@ -115,6 +116,8 @@ class TextSource:
             teacher: the folder of a BERT from which a classifier learns too.
             training: settings of the run; None are those of the class.
             pretraining: settings of the run before, on texts without labels.
+            own: further parameters of the model's class, such as its form; for tagged sentences also ``tag``,
+                the column that has the tags.
             seed: of the model.
             callbacks: observers of the runs.
 
@@ -123,11 +126,14 @@ class TextSource:
             DataError: a file cannot be read.
         """
         self.check()
-        common: dict[str, Any] = {"stack": stack, "training": training, "seed": seed}
+        more = dict(own or {})
+        tag = more.pop("tag", None)
+        common: dict[str, Any] = {"stack": stack, "training": training, "seed": seed, **more}
         if self.kind == "TextClassifier":
+            form = common.pop("form", TextConfig())
             classifier = TextClassifier(
                 **common,
-                form=TextConfig(attention=attention),
+                form=form.replace(attention=True) if attention else form,
                 unit=unit or "word",
                 vectors=vectors,
                 pretraining=pretraining,
@@ -140,12 +146,12 @@ class TextSource:
             )
         if self.kind == "BertClassifier":
             bert = None if self.bert == SMALL_BERT else self.bert
-            model = BertClassifier(bert=bert, training=training, seed=seed)
+            model = BertClassifier(**{"bert": bert, "training": training, "seed": seed, **more})
             return model.fit(*self._labelled(), callbacks=callbacks)
         if self.kind == "Translator":
             return Translator(**common).fit(*self._pairs(), callbacks=callbacks)
         if self.kind == "SequenceTagger":
-            return SequenceTagger(**common).fit(*self._tagged(), callbacks=callbacks)
+            return SequenceTagger(**common).fit(*self._tagged(tag), callbacks=callbacks)
         if self.kind == "LanguageModel":
             speaker = LanguageModel(**common, unit=unit or "character")
             return speaker.fit(self._plain(), callbacks=callbacks)
@@ -168,8 +174,15 @@ class TextSource:
             return read_pairs(self.data, source=self.text, target=self.translation)
         return read_pairs(self.data, self.translation)
 
-    def _tagged(self) -> TaggedSentences:
-        return read_conllu(self.data) if self._ends_with(*CONLLU) else read_conll(self.data)
+    def _tagged(self, tag: int | str | None) -> TaggedSentences:
+        """Sentences whose tags stand in a column, by its name in CoNLL-U and by its number elsewhere."""
+        if self._ends_with(*CONLLU):
+            return read_conllu(self.data, tag="UPOS" if tag is None else str(tag))
+        if isinstance(tag, str):
+            raise ConfigError(
+                f"the columns of {self.data} have no names but numbers from 0, and tag is '{tag}'"
+            )
+        return read_conll(self.data, tag=-1 if tag is None else tag)
 
     def _plain(self) -> list[str] | Path:
         """Texts of a table, or a file that may be longer than memory."""
@@ -182,7 +195,9 @@ class TextSource:
             DataError: there is no MIDI file.
         """
         place = Path(self.data)
-        files = sorted(file for file in place.iterdir() if file.suffix in MIDI) if place.is_dir() else [place]
+        files = [place]
+        if place.is_dir():
+            files = sorted(file for file in place.iterdir() if file.suffix.lower() in MIDI)
         if not files:
             raise DataError(f"a folder trains a music model by the MIDI files in it, but '{place}' has none.")
         return [read_midi(file) for file in files]

@@ -192,16 +192,16 @@ class ClassifyObjective:
             )
         self.higher_is_better = metric == "accuracy"
         self._inputs, self._validation, self._metric = inputs, validation, metric
-        self._smoothing = config.label_smoothing
+        self.label_smoothing = config.label_smoothing
 
     def loss(self, network: nn.Module, batch: Any) -> Tensor:
-        return nn.functional.cross_entropy(network(batch), batch.labels, label_smoothing=self._smoothing)
+        return nn.functional.cross_entropy(network(batch), batch.labels, label_smoothing=self.label_smoothing)
 
     def validate(self, network: nn.Module) -> tuple[float, float]:
         """The metric, and cross-entropy in nats, smoothed as in training."""
         chances = predict_sequences(network, self._inputs, self._validation)
         logs = np.log(np.maximum(chances, 1e-15))
-        smoothing, labels = self._smoothing, self._validation.labels
+        smoothing, labels = self.label_smoothing, self._validation.labels
         right = np.take_along_axis(logs, labels[:, None], axis=1)[:, 0]
         losses = -((1 - smoothing) * right + smoothing * logs.mean(axis=1))
         return float(case_scores(self._metric, labels, chances).mean()), float(losses.mean())

@@ -74,7 +74,8 @@ class DistillObjective:
     """The teacher's probabilities to come near to, and the labels where they are known.
 
     loss = mean over texts of T^2 KL(teacher_T || student_T) + cross-entropy of the label, if there is one,
-    with p_T = softmax(log p / T), T = 2. What selects weights is the classifier's own objective.
+    with p_T = softmax(log p / T), T = 2; the label is smoothed as the classifier's
+    are. What selects weights is the classifier's own objective.
 
     Source: Hinton et al. 2015, arXiv:1503.02531. Tang et al. 2019 (arXiv:1903.12136), who distil a BERT into
     a BiLSTM, take the mean squared error of logits, which is the limit of this for large T.
@@ -89,8 +90,14 @@ class DistillObjective:
         student = (logits / TEMPERATURE).log_softmax(-1)
         teacher = (batch.teacher / TEMPERATURE).log_softmax(-1)
         soft = F.kl_div(student, teacher, reduction="batchmean", log_target=True)
-        hard = F.cross_entropy(logits, batch.labels, ignore_index=UNKNOWN, reduction="sum") / len(logits)
-        return TEMPERATURE**2 * soft + hard
+        hard = F.cross_entropy(
+            logits,
+            batch.labels,
+            ignore_index=UNKNOWN,
+            reduction="sum",
+            label_smoothing=self._classify.label_smoothing,
+        )
+        return TEMPERATURE**2 * soft + hard / len(logits)
 
     def validate(self, network: nn.Module) -> tuple[float, float]:
         """The metric, and cross-entropy in nats, of the labelled validation texts."""

@@ -199,11 +199,20 @@ class CarriedState:
 
 
 class LanguageObjective:
-    """Cross-entropy of the next token, in nats a token, with the state carried from window to window."""
+    """Cross-entropy of the next token, in nats a token, with the state carried from window to window.
+
+    Raises:
+        DataError: the validation text has no second token, the first of those that are predicted.
+    """
 
     higher_is_better = False
 
     def __init__(self, config: LanguageConfig, validation: Tokens, *, streams: int) -> None:
+        if len(validation) < 2:
+            raise DataError(
+                "the first token of a text is not predicted, so that a validation text has at least two, but "
+                f"this one has {len(validation)}. Give a longer one."
+            )
         self.carried = CarriedState()
         self._config, self._validation = config, validation
         self._streams = min(streams, max(1, len(validation) // 64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from lamina._config import Config
 from lamina._optional import require
 from lamina.data.batches import length_buckets, pad_sequences
 from lamina.data.vocabulary import Tokens, Vocabulary
-from lamina.errors import ConfigError
+from lamina.errors import ConfigError, did_you_mean
 from lamina.nn.cross_attention import Memory, Nested
 from lamina.nn.decoder import DecoderConfig, DecoderState, RecurrentDecoder, state_tensors
 from lamina.nn.embedding import TokenEmbedding
@@ -234,6 +234,11 @@ class TranslateObjective:
         *,
         metric: TranslateMetric,
     ) -> None:
+        if metric not in get_args(TranslateMetric):
+            raise ConfigError(
+                f"metric is one of {', '.join(get_args(TranslateMetric))}, but is {metric!r}"
+                f"{did_you_mean(metric, get_args(TranslateMetric))}"
+            )
         self.higher_is_better = metric == "bleu"
         self._smoothing, self._vocabulary, self._validation = config.label_smoothing, vocabulary, validation
         self._references, self._metric = references, metric
