@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,26 @@ def studied(bench: Any, folder: Path) -> StudyRecord:
     )
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, StudyRecord]:
+    """The study, once one test has asked for it."""
+    return {}
+
+
 @pytest.fixture
-def record(fake: Callable[..., Any], tmp_path: Path) -> StudyRecord:
-    failing = (("lstm-2-forward", 1001), ("gru-2-forward-500rows", 1000))
-    return studied(fake(truth=TRUTH, collapsing_seeds=failing), tmp_path / "out")
+def record(
+    fake: Callable[..., Any],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    kept: dict[str, StudyRecord],
+) -> StudyRecord:
+    """Of a study whose folder is copied to ``out``, where a test may change it."""
+    folder = tmp_path_factory.getbasetemp() / "studied-once"
+    if not kept:
+        failing = (("lstm-2-forward", 1001), ("gru-2-forward-500rows", 1000))
+        kept["record"] = studied(fake(truth=TRUTH, collapsing_seeds=failing), folder)
+    shutil.copytree(folder, tmp_path / "out")
+    return kept["record"]
 
 
 def with_answer(record: StudyRecord, question: str, **changes: Any) -> StudyRecord:
