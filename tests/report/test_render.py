@@ -154,6 +154,7 @@ def test_the_gaps_of_overfitting_are_drawn(
         id="overfitting",
         answer="grows with depth",
         status="decided",
+        effect=0.2,
         sentence="Training loss lies 10 % below validation loss with 1 layer and 30 % below it with 3.",
         arms=("lstm-1", "lstm-2", "lstm-3"),
         gaps=tuple(
@@ -163,6 +164,7 @@ def test_the_gaps_of_overfitting_are_drawn(
     )
     record = forecast_record.model_copy(update={"questions": (verdict,)})
     page = open_report(record, width=width, dark=dark)
+    assert page.locator("dt", has_text="growth of the gap with depth").count() == 1
     assert marks_by_chart(page)["figure-gaps-overfitting"] == 3 + 3 + 1  # means, intervals, zero
     assert words_cut(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
