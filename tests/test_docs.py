@@ -28,7 +28,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 EXAMPLES = {
     "forecast_wikipedia.py": "10",
     "classify_japanese_vowels.py": "10",
-    "study_in_python.py": "8s",
+    "study_in_python.py": "20s",
     "own_stack_in_pytorch.py": "10",
     "faster_pytorch.py": "2",
     "speak_shakespeare.py": "10",
@@ -43,7 +43,7 @@ EXAMPLES = {
 }
 LONGEST_EXAMPLE = 60  # lines
 STAGES = ("baselines", *MAIN, "finish")
-SHORT = {'budget="5m"': 'budget="8s", depths=(1, 2)', "max_steps=100": "max_steps=10"}
+SHORT = {'budget="5m"': 'budget="20s", depths=(1, 2)', "max_steps=100": "max_steps=10"}
 
 
 def named(page: Path) -> str:
