@@ -138,6 +138,12 @@ def draw_by_class(
     return np.flatnonzero(~second), np.flatnonzero(second)
 
 
+def require_share(fraction: float) -> None:
+    """Raise ConfigError where a ``validation_fraction`` is not between 0 and 1."""
+    if not 0 < fraction < 1:
+        raise ConfigError(f"validation_fraction is between 0 and 1 but is {fraction}; use for example 0.1")
+
+
 def draw_share(
     count: int, fraction: float, seed: int, *, of: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -153,8 +159,7 @@ def draw_share(
         ConfigError: the fraction is not between 0 and 1.
         DataError: nothing would be left for the first part.
     """
-    if not 0 < fraction < 1:
-        raise ConfigError(f"validation_fraction is between 0 and 1 but is {fraction}; use for example 0.1")
+    require_share(fraction)
     order = np.random.default_rng(seed).permutation(count)
     share = max(1, round(fraction * count))
     if share >= count:

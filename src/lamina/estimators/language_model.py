@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
+from lamina.data.labelled_texts import require_share
 from lamina.data.lazy_text import TextPart, Tokens
 from lamina.data.text import Text
 from lamina.data.vocabulary import Unit, Vocabulary
@@ -169,11 +170,7 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         whole = TextPart.of(text)
         if validation is not None:
             return whole, TextPart.of(validation)
-        if not 0 < self.validation_fraction < 1:
-            raise ConfigError(
-                f"validation_fraction is between 0 and 1 but is {self.validation_fraction}; "
-                "use for example 0.1"
-            )
+        require_share(self.validation_fraction)
         length = whole.length()
         cut = round(length * (1 - self.validation_fraction))
         if self.unit != "character":  # a word is not cut in two

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
+from lamina.data.labelled_texts import draw_share, require_share
 from lamina.data.music import KEYS, Roll, as_roll
 from lamina.errors import ConfigError, DataError
 from lamina.estimators.configs import (
@@ -151,17 +152,13 @@ class MusicModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no an
     def _held_out(self, rolls: list[Roll]) -> tuple[list[Roll], list[Roll]]:
         """Pieces to train on, and some that are held out; of a single piece its end."""
         fraction = self.validation_fraction
-        if not 0 < fraction < 1:
-            raise ConfigError(
-                f"validation_fraction is between 0 and 1 but is {fraction}; use for example 0.1"
-            )
-        if len(rolls) == 1:
-            frames = len(rolls[0])
-            cut = max(0, frames - max(2, round(fraction * frames)))
-            return [rolls[0][:cut]], [rolls[0][cut:]]
-        order = np.random.default_rng(self.seed).permutation(len(rolls))
-        share = max(1, round(fraction * len(rolls)))
-        return [rolls[i] for i in sorted(order[share:])], [rolls[i] for i in order[:share]]
+        if len(rolls) > 1:
+            training, held_out = draw_share(len(rolls), fraction, self.seed, of="pieces")
+            return [rolls[i] for i in training], [rolls[i] for i in held_out]
+        require_share(fraction)
+        frames = sum(map(len, rolls))
+        cut = max(0, frames - max(2, round(fraction * frames)))
+        return [roll[:cut] for roll in rolls], [roll[cut:] for roll in rolls]
 
     def _network(self) -> MusicNetwork:
         return MusicNetwork(self.stack or DEFAULT_STACK)

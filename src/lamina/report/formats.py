@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from lamina.study.sides import CASES
+
 UNKNOWN = "–"
 
 
@@ -25,9 +27,11 @@ class Naming(NamedTuple):
 
 
 NAMING = {
-    "forecast": Naming("forecasts", cases="rows", rows="rows", series="series"),
-    "classify": Naming("labelled sequences", cases="sequences", rows="rows", series="sequences"),
-    "classify-text": Naming("labelled texts", cases="texts", rows="training words", series="texts"),
+    "forecast": Naming("forecasts", cases=CASES["forecast"], rows="rows", series="series"),
+    "classify": Naming("labelled sequences", cases=CASES["classify"], rows="rows", series="sequences"),
+    "classify-text": Naming(
+        "labelled texts", cases=CASES["classify-text"], rows="training words", series="texts"
+    ),
 }
 
 

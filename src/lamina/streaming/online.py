@@ -270,15 +270,7 @@ class OnlineRegressor(OnlineLearner):
                 "seed": seed,
             }
         )
-        self._learner = ValueLearner(
-            depth=depth,
-            hidden_size=hidden_size,
-            season=season,
-            drift=drift,
-            own=own or {},
-            level=level,
-            seed=seed,
-        )
+        self._learner = ValueLearner.of(self._made_with, own or {})
         self.watch = self._learner.watch
         self._waiting: Waiting[ValueRow] = Waiting(max_delay)
 
@@ -387,15 +379,7 @@ class OnlineForecaster(OnlineLearner):
                 "seed": seed,
             }
         )
-        self._learner = ValueLearner(
-            depth=depth,
-            hidden_size=hidden_size,
-            season=season,
-            drift=drift,
-            own=own or {},
-            level=level,
-            seed=seed,
-        )
+        self._learner = ValueLearner.of(self._made_with, own or {})
         self.watch = self._learner.watch
         self._next: tuple[bytes, ValueRow] | None = None
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from lamina.errors import ConfigError, DataError
+from lamina.errors import DataError
 from lamina.streaming.adaptive import AdaptiveIntervals
 from lamina.streaming.aggregate import Floor
 from lamina.streaming.drift import Detector, Watch
@@ -86,8 +86,6 @@ class ValueLearner(Stateful):
         level: float,
         seed: int,
     ) -> None:
-        if season is not None and season < 2:
-            raise ConfigError(f"season must be at least 2 rows, or None to look for one, but is {season}")
         self.watch = Watch(drift)
         self.floor = Floor(limit=FLOOR_LIMIT)
         self.intervals = AdaptiveIntervals(level)
@@ -100,6 +98,12 @@ class ValueLearner(Stateful):
         self.layout = Layout()
         self._error = 1.0
         self._lowest, self._highest = math.inf, -math.inf
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], own: Mapping[str, OwnValueExpert]) -> Self:
+        """One with the settings of a public learner, of which it needs some."""
+        names = ("depth", "hidden_size", "season", "drift", "level", "seed")
+        return cls(own=own, **{name: settings[name] for name in names})
 
     def prepare(self, x: Row, raw: Array, feedback: ValueFeedback | None = None) -> ValueRow:
         """A forecast of the next value; with other feedback than the stream's, of the one after that.
