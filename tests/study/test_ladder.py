@@ -225,6 +225,33 @@ def test_runs_that_time_cuts_later_leave_the_question_open_too(
     assert slow in bench.trained
 
 
+@pytest.mark.parametrize(
+    ("slow", "final"),
+    [
+        ({"lstm-2-forward": 50.0}, "lstm-1-forward-full"),
+        ({"lstm-1-forward": 50.0}, "lstm-2-forward-full"),
+        ({"lstm-1-forward": 500.0, "lstm-2-forward": 500.0}, "lstm-1-forward-full"),
+    ],
+)
+def test_where_time_ends_the_first_runs_there_is_a_model_yet(
+    fake: Callable[..., Any], tmp_path: Path, clock: Any, slow: dict[str, float], final: str
+) -> None:
+    """No arm has a seed then, and nothing was compared: what ended its steps is trained on all rows."""
+    bench = fake(truth=BETTER_WITH_TWO, slow=slow, scoring_s=0.01)
+    findings = climb(bench, tmp_path, depths=(1, 2), budget_s=120.0, pace=Pace(1, 2, 300)).findings
+    assert "time ended runs of" in findings.unanswered["depth"]
+    assert findings.final is not None
+    assert findings.final.id == final
+    assert len(findings.standings[final].trained) >= LEAST_SEEDS
+    assert clock.now_s <= 1.15 * 120.0
+
+
+def test_where_nothing_trains_there_is_no_model(fake: Callable[..., Any], tmp_path: Path) -> None:
+    plain = ("lstm-1-forward", "lstm-2-forward")
+    bench = fake(collapses=(*plain, *(f"{name}-residual-norm-careful" for name in plain)))
+    assert climb(bench, tmp_path, depths=(1, 2)).findings.final is None
+
+
 def test_a_small_budget_takes_the_plan_of_fewest_runs(fake: Callable[..., Any], tmp_path: Path) -> None:
     pace = climb(fake(second_s=20.0), tmp_path, budget_s=60.0).findings.pace
     assert pace is not None

@@ -171,3 +171,8 @@ class Standing:
     def cut(self) -> bool:
         """Whether time ended a run before its steps did, so that the design is no equal of the others."""
         return any(run.cut for run in (*self.search, *self.repeats))
+
+    def has_trained(self, *, whole: bool) -> bool:
+        """Whether a trial or a seed has trained, and, if ``whole``, with all of its steps."""
+        runs = (*self.search, *self.repeats)
+        return any(run.outcome == "complete" and not (whole and run.cut) for run in runs)

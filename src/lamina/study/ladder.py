@@ -383,8 +383,8 @@ class Climb:
 
     def _train_final(self, rounds: Rounds) -> None:
         """The winner on the training rows themselves, as many fresh seeds as an arm gets first."""
-        winner = self.findings.winner
-        if winner is None or not rounds.standing(winner).trained:
+        winner = self.findings.winner = self._affordable(rounds)
+        if winner is None:
             return
         self.findings.final = replace(winner, full=True)
         standing = rounds.standing(self.findings.final)
@@ -397,6 +397,25 @@ class Climb:
         self._progress.begin(seeds)
         self._listener.stage("final", f"{winner.label} on all training rows, {seeds} seeds", left_s)
         rounds.up_to([standing], seeds)
+
+    def _affordable(self, rounds: Rounds) -> Design | None:
+        """The winner; where time ended its runs or left none, the cheapest network whose steps were done.
+
+        None where no run of any network trained.
+        """
+        winner = self.findings.winner
+        assert winner is not None
+        standing = rounds.standing(winner)
+        if standing.trained:
+            return winner
+        others = [one for one in rounds.standings.values() if one.design.rows == 1]
+        for whole in (True, False):
+            ended = [one for one in (standing, *others) if one.has_trained(whole=whole)]
+            if standing in ended:
+                return winner
+            if ended:
+                return min(ended, key=rounds.run_s).design
+        return None
 
     def arm(self, name: str, standing: Standing) -> Arm:
         """A standing as the statistics take it."""
