@@ -161,6 +161,14 @@ def test_a_killed_study_goes_on(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "best" / "manifest.json").exists()
 
 
+def test_a_place_for_results_is_asked_for_before_the_data_are_read(tmp_path: Path, forecast: Study) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ConfigError, match="cannot be one: Not a directory"):
+        study(tmp_path / "none.csv", horizon=3, out=tmp_path / "file" / "out")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        forecast.report(tmp_path / "file" / "page.html")
+
+
 def test_a_study_without_a_best_model_says_why(tmp_path: Path, forecast: Study) -> None:
     interrupted = Study(forecast.record.model_copy(update={"best": None}), tmp_path)
     with pytest.raises(ConfigError, match="this study has no best model"):

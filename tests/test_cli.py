@@ -605,7 +605,7 @@ def test_stream_writes_a_page_of_its_evaluation(lamina: Shell, ups: Path, tmp_pa
     assert "page.html" in lamina.out
     nowhere = tmp_path / "none" / "page.html"
     refused = lamina.refuses("stream", ups, "--evaluate", "--target", "up", "--report", nowhere)
-    assert "a file in a folder that exists" in refused
+    assert "a file is written into a folder that exists" in refused
 
 
 def test_stream_refuses_options_that_would_do_nothing(lamina: Shell, ups: Path) -> None:

@@ -23,6 +23,7 @@ from lamina.estimators.classifier import SequenceClassifier
 from lamina.estimators.forecaster import Forecaster
 from lamina.estimators.load import load
 from lamina.estimators.text_classifier import TextClassifier
+from lamina.places import require_file
 from lamina.study.bench import Bench
 from lamina.study.budget import parse_duration
 from lamina.study.checks import CheckResult, columns_to_leave_out, parse_allow
@@ -31,7 +32,7 @@ from lamina.study.constraints import Limits, parse_size_mb
 from lamina.study.forecast_bench import ForecastBench
 from lamina.study.questions import FURTHER, parse_questions
 from lamina.study.replay import Replay, replay
-from lamina.study.run import RECORD, Quiet, StudyListener, run_study
+from lamina.study.run import RECORD, Quiet, StudyListener, require_place, run_study
 from lamina.study.table_checks import column_leaks, constant_target
 from lamina.study.text_bench import HELD_OUT, text_bench
 from lamina.study.verdict import StudyRecord, Verdict
@@ -126,10 +127,15 @@ class Study:
         return model
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
-        """Write the report, by default report.html in the study's folder, and return where it is."""
+        """Write the report, by default report.html in the study's folder, and return where it is.
+
+        Raises:
+            ConfigError: it cannot be written there.
+        """
         from lamina.report.render import render  # charts are not needed to study
 
         target = Path(path) if path is not None else self.folder / REPORT
+        require_file(target)
         render(self.record, target)
         return target
 
@@ -235,6 +241,9 @@ def study(
     questions = parse_questions(ask, bert=bool(source))
     rungs = _depths(depths)
     name = _name(data)
+    folder = Path(out) if out is not None else Path(f"{_stem(name)}-study")
+    if not resume:
+        require_place(folder)
     known = SOURCES.get(data) if isinstance(data, str) and not Path(data).exists() else None
     columns = {
         "target": target,
@@ -284,7 +293,6 @@ def study(
         _require_change(table, horizon, allowed)
         table, checks = _without_leaks(table, horizon, allowed)
         bench, facts = ForecastBench(table, horizon=horizon, metric=_metric(metric), path=name), _facts(table)
-    folder = Path(out) if out is not None else Path(f"{_stem(name)}-study")
     record = run_study(
         bench,
         folder,

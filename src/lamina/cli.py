@@ -429,12 +429,12 @@ def predict(
     from lamina.estimators.load import load
     from lamina.estimators.music_model import MusicModel
     from lamina.estimators.text_files import answers, play, speak
-    from lamina.options import require_writable
+    from lamina.places import require_file
 
     fitted = load(model)
     _refuse_of_predict(context, type(fitted).__name__)
     if out is not None:
-        require_writable(out)
+        require_file(out)
     if isinstance(fitted, LanguageModel):
         said = speak(
             fitted, data, tokens=tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
@@ -663,9 +663,9 @@ def _evaluate_stream(
     if target is None:
         raise ConfigError("--evaluate needs the column to predict. Name it with --target COLUMN.")
     if report is not None:
-        from lamina.report.page_parts import require_folder
+        from lamina.places import require_file
 
-        require_folder(report)
+        require_file(report)
     file = StreamFile.read(data, target, task=task)  # type: ignore[arg-type]  # checked there
     with rows_bar(Console(stderr=True), len(file.rows)) as advance:
         found = evaluate_file(

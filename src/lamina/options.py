@@ -5,7 +5,6 @@ One that would do nothing is an error.
 
 from __future__ import annotations
 
-import tempfile
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -151,20 +150,6 @@ def _read_config(path: Path | None, kind: str) -> dict[str, Any]:
         if not isinstance(content[key], dict):
             raise ConfigError(f"{path} holds the table [{key}], but has {key} = {content[key]!r}")
     return content
-
-
-def require_writable(out: Path) -> None:
-    """Raise ConfigError where a file cannot be written, before the work whose result it is to hold."""
-    try:
-        if out.exists():
-            out.open("ab").close()
-        else:
-            tempfile.TemporaryFile(dir=out.absolute().parent).close()
-    except OSError as error:
-        raise ConfigError(
-            f"--out names a file, but {out} cannot be written: {error.strerror}. "
-            "Name one in a folder that exists."
-        ) from error
 
 
 def refuse_for_kind(

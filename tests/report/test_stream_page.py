@@ -12,8 +12,6 @@ import polars as pl
 import pytest
 from playwright.sync_api import Page
 
-from lamina.errors import ConfigError
-from lamina.report.page_parts import require_folder
 from lamina.report.stream_page import render, render_file, sentences
 from lamina.streaming.progressive import evaluate
 from lamina.streaming.stream_file import FileEvaluation, StreamFile, evaluate_file
@@ -167,10 +165,3 @@ def test_where_no_change_is_never_wrong_nothing_is_avoided(classes: FileEvaluati
         "No change is never wrong here, so there is nothing to avoid. It was"
     )
     render(found, tmp_path / "page.html", title="still")
-
-
-def test_a_place_for_the_page_is_checked_beforehand(tmp_path: Path) -> None:
-    require_folder(tmp_path / "page.html")
-    for wrong in (tmp_path, tmp_path / "none" / "page.html"):
-        with pytest.raises(ConfigError, match="a file in a folder that exists"):
-            require_folder(wrong)

@@ -257,7 +257,7 @@ def test_a_folder_with_something_else_is_left_alone(fake: Callable[..., Any], tm
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ConfigError, match=r"holds something else. Name another with --out"):
         run(fake(), tmp_path)
-    with pytest.raises(ConfigError, match=r"is a file. Name another with --out"):
+    with pytest.raises(ConfigError, match=r"cannot be one: Not a directory\. Name another with --out"):
         run(fake(), tmp_path / "thesis.tex")
     assert contents(tmp_path) == {"thesis.tex": b"years of work"}
 

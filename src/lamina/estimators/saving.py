@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lamina.errors import SavedModelError
+from lamina.places import why_no_folder
 from lamina.saved_files import FILES, REQUIRED, SCHEMA, file_digest, own_digest, read_saved
 
 
@@ -107,13 +107,13 @@ def require_free(target: Path) -> None:
                     f"a model is saved as a directory of its own, and {target} holds something else. "
                     "Name another."
                 )
-        # os.access says yes to root, also where nothing can be made
-        above = next(folder for folder in target.absolute().parents if folder.exists())
-        os.rmdir(tempfile.mkdtemp(prefix=".lamina-", dir=above))
+        reason = why_no_folder(target.absolute().parent)
     except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
         raise SavedModelError(
-            f"a model is saved as a directory, but {target} cannot be made: {error.strerror}. Name another."
-        ) from error
+            f"a model is saved as a directory, but {target} cannot be made: {reason}. Name another."
+        )
 
 
 def versions() -> dict[str, str]:

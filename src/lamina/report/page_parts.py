@@ -16,7 +16,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamina.errors import ConfigError
 from lamina.report.drawing import specification
 from lamina.report.formats import (
     capitalised,
@@ -105,17 +104,6 @@ def fill(template: str, content: Mapping[str, Any]) -> str:
         scripts=[Markup(script) for script in scripts],
         script_hashes=[_policy_hash(script) for script in scripts],
     )
-
-
-def require_folder(path: str | os.PathLike[str]) -> None:
-    """Check that a page can be written there, before the work that it tells of.
-
-    Raises:
-        ConfigError: its folder does not exist, or it is a folder itself.
-    """
-    target = Path(path)
-    if target.is_dir() or not target.absolute().parent.is_dir():
-        raise ConfigError(f"a page is written to a file in a folder that exists, but {target} is none.")
 
 
 def write_whole(text: str, path: str | os.PathLike[str]) -> None:

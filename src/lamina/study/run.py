@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lamina.errors import ConfigError, SavedModelError
+from lamina.places import why_no_folder
 from lamina.study.after_checks import check_findings, earlier_readings
 from lamina.study.bench import Bench
 from lamina.study.budget import Budget, Settled
@@ -92,8 +93,8 @@ class State:
             )
         if resume:
             self._read()
-        elif folder.exists():
-            _require_empty(folder)
+        else:
+            require_place(folder)
         folder.mkdir(parents=True, exist_ok=True)
 
     def _read(self) -> None:
@@ -126,8 +127,14 @@ class State:
         unfinished.replace(self._path)
 
 
-def _require_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
+def require_place(folder: Path) -> None:
+    """Raise ConfigError where a new study cannot have a folder: it holds something, or cannot be made."""
+    if reason := why_no_folder(folder):
+        raise ConfigError(
+            f"a study writes into a folder of its own, and {folder} cannot be one: {reason}. "
+            "Name another with --out."
+        )
+    if not folder.exists() or not any(folder.iterdir()):
         return
     if (folder / STATE).exists():
         raise ConfigError(
@@ -135,8 +142,8 @@ def _require_empty(folder: Path) -> None:
             "Go on with it by --resume, or name another folder with --out."
         )
     raise ConfigError(
-        f"a study writes into a folder of its own, and {folder} "
-        f"{'holds something else' if folder.is_dir() else 'is a file'}. Name another with --out."
+        f"a study writes into a folder of its own, and {folder} holds something else. "
+        "Name another with --out."
     )
 
 
