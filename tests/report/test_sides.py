@@ -76,6 +76,21 @@ def test_sizes_and_costs_say_who_is_ahead(forecast_record: StudyRecord) -> None:
     )
 
 
+def test_latencies_that_hardly_differ_put_nobody_ahead(forecast_record: StudyRecord) -> None:
+    close = [
+        one.model_copy(update={"predict_ms": {"lstm-1": 0.92, "lstm-2": 0.94}.get(one.id, one.predict_ms)})
+        for one in forecast_record.candidates
+    ]
+    verdict = question("decided", "lstm-2")
+    record = with_questions(forecast_record.model_copy(update={"candidates": tuple(close)}), verdict)
+    found, told = sides(record, verdict), sentence(record, verdict)
+    assert found is not None
+    assert told is not None
+    assert "By latency: both answer in 0.94 ms." in told
+    ahead = {row.cells[0].text: row.cells[3].text for row in found.rows}
+    assert ahead["predict one (ms)"] == "not told apart"
+
+
 def test_the_order_of_the_curves_does_not_matter(forecast_record: StudyRecord) -> None:
     verdict = question("tie", "lstm-1")
     data = curves(first="lstm ×2", other="lstm ×1", ahead=(0, 1, None, 1), behind=(1, 0, None, 0))

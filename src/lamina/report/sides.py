@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from lamina.report.formats import NAMING, count, significant
 from lamina.report.tables import Cell, Row, Table
-from lamina.study.sides import OPEN, pair, sizes
+from lamina.study.sides import LEAST_RATIO, OPEN, pair, sizes
 from lamina.study.verdict import Candidate, StudyRecord, Verdict
 
-LEAST_RATIO = 1.05  # of two costs, below which neither is ahead
 COSTS = (
     ("predict one (ms)", "predict_ms"),
     ("predict 256 (ms)", "predict_256_ms"),

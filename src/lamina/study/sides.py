@@ -9,6 +9,7 @@ from typing import NamedTuple
 from lamina.study.learning_curve import SURE
 from lamina.study.verdict import Candidate, LearningCurve, StudyRecord, Verdict
 
+LEAST_RATIO = 1.05  # of two costs, below which neither is ahead
 OPEN, TIE = "not told apart", "no difference that matters"
 WORDS = {OPEN: "the two are not told apart", TIE: "they differ by nothing that matters"}
 CASES = {"forecast": "rows", "classify": "sequences", "classify-text": "texts"}
@@ -96,6 +97,8 @@ def _by_latency(a: Candidate, b: Candidate) -> str:
     (fast_ms, fast), (slow_ms, slow) = sorted(
         [(a.predict_ms, a.label), (b.predict_ms, b.label)], key=lambda one: one[0]
     )
+    if slow_ms < LEAST_RATIO * fast_ms:
+        return f"By latency: both answer in {_figure(slow_ms)} ms."
     return (
         f"By latency: {fast} answers in {_figure(fast_ms)} ms, {slow} in {_figure(slow_ms)} ms; where an "
         f"answer may take less than {_figure(slow_ms)} ms, {fast} alone will do."
