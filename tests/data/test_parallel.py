@@ -61,5 +61,7 @@ def test_pairs_in_memory_are_checked_too() -> None:
     assert check_pairs(("a",), ["b"]) == (["a"], ["b"])
     with pytest.raises(DataError, match="the source of row 0 is int"):
         check_pairs([3], ["b"])  # type: ignore[list-item]
+    with pytest.raises(DataError, match="the target of row 1 has half of a surrogate pair"):
+        check_pairs(["a", "b"], ["a", "\ud800"])
     with pytest.raises(DataError, match=r"single string. Pass \[text\]"):
         check_pairs("a", ["b"])

@@ -65,6 +65,8 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         UnlabelledTexts.of("more.txt")
     with pytest.raises(DataError, match="row 1 of the unlabelled ones is float"):
         UnlabelledTexts.of(["a", float("nan")])  # type: ignore[list-item]
+    with pytest.raises(DataError, match="row 1 of the unlabelled ones has half of a surrogate pair"):
+        UnlabelledTexts.of(["a", "\ud800"])
     with pytest.raises(DataError, match=r"'.*more\.csv' is a table\. Pass read_texts"):
         UnlabelledTexts.of(tmp_path / "more.csv")
     with pytest.raises(DataError, match="there is no file"):

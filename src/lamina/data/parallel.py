@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lamina.data.text import read_lines
+from lamina.data.text import read_lines, require_text
 from lamina.data.text_columns import is_table, read_columns
 from lamina.errors import DataError
 
@@ -37,10 +37,7 @@ def check_pairs(source: Sequence[str], target: Sequence[str]) -> Pairs:
         raise DataError("at least one pair is needed but there are none; check the source")
     for name, texts in sides.items():
         for row, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise DataError(
-                    f"a text is a string but the {name} of row {row} is {type(text).__name__}; leave it out"
-                )
+            require_text(text, f"the {name} of row {row}")
             if not text.strip():
                 raise DataError(
                     f"both texts of a pair have words, but the {name} of row {row} is empty; leave it out"

@@ -80,11 +80,29 @@ def empty() -> DataError:
     return DataError("a text has at least one word, but this one is empty. Check the source.")
 
 
+def require_text(text: object, where: str) -> None:
+    """Raise DataError where something is no text that UTF-8 can write.
+
+    Args:
+        where: what the message calls it, such as "row 3".
+    """
+    if not isinstance(text, str):
+        raise DataError(f"a text is a string but {where} is {type(text).__name__}; leave it out or mend it")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"a text is Unicode but {where} has half of a surrogate pair, {text[error.start]!r}, at "
+            f"{error.start}; leave it out or mend it"
+        ) from error
+
+
 def as_text(text: Text) -> str:
     r"""One text out of what a user may give; several are joined, each ending its line.
 
     Raises:
-        DataError: a file that cannot be read, the name of a file given as text, or no text at all.
+        DataError: a file that cannot be read, the name of a file given as text, a row that is no text, or no
+            text at all.
 
     >>> as_text(["one", "two"])
     'one\ntwo\n'
@@ -94,8 +112,11 @@ def as_text(text: Text) -> str:
     elif isinstance(text, str):
         if "\n" not in text and len(text) < 256 and Path(text).is_file():
             raise DataError(f"a string is the text itself, but '{text}' is a file. Pass Path({text!r}).")
+        require_text(text, "this one")
         found = text
     else:
+        for row, one in enumerate(text):
+            require_text(one, f"row {row}")
         found = "".join(f"{one}\n" for one in text)
     if not found.strip():
         raise empty()

@@ -12,7 +12,7 @@ import numpy as np
 
 from lamina.data.labelled_texts import Encoder, LabelledTexts, encode_unlabelled
 from lamina.data.lazy_text import read_blocks
-from lamina.data.text import lines_of
+from lamina.data.text import lines_of, require_text
 from lamina.data.text_columns import is_table
 from lamina.errors import DataError
 
@@ -46,11 +46,7 @@ class UnlabelledTexts:
                 )
         else:
             for row, text in enumerate(texts):
-                if not isinstance(text, str):
-                    raise DataError(
-                        f"a text is a string but row {row} of the unlabelled ones is {type(text).__name__}; "
-                        "leave it out"
-                    )
+                require_text(text, f"row {row} of the unlabelled ones")
         return cls(texts)
 
     def __iter__(self) -> Iterator[list[str]]:

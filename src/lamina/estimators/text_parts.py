@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lamina.data.labelled_texts import Encoder, LabelledTexts, encode_texts, label_codes
+from lamina.data.text import require_text
 from lamina.errors import DataError
 from lamina.tasks.counts import CountClassifier, cross_fitted
 from lamina.tasks.distill import TaughtTexts
@@ -83,17 +84,7 @@ def strings_or_none(texts: Sequence[str]) -> list[str]:
         raise DataError("texts come as a list, but this is a single string. Pass [text].")
     found = list(texts)
     for row, text in enumerate(found):
-        if not isinstance(text, str):
-            raise DataError(
-                f"a text is a string but row {row} is {type(text).__name__}; leave it out or mend it"
-            )
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise DataError(
-                f"a text is Unicode but row {row} has half of a surrogate pair, {text[error.start]!r}, at "
-                f"{error.start}; leave it out or mend it"
-            ) from error
+        require_text(text, f"row {row}")
     return found
 
 
