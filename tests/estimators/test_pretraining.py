@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from lamina.estimators.pretraining import ALL_AWAKE, RATE_BELOW, from_the_top_down
+from lamina.estimators.pretraining import ALL_AWAKE, from_the_top_down
 from lamina.estimators.text_classifier import TextClassifier
 from lamina.nn.stack import StackConfig
 from lamina.tasks.text import TextConfig, TextNetwork
@@ -20,9 +20,7 @@ STEPS = 40
 
 @pytest.mark.parametrize("hidden_sizes", [(4,), (4, 6, 4)])
 @pytest.mark.parametrize("residual", ["none", "add"])
-def test_layers_wake_from_the_top_down_each_slower_than_the_one_above(
-    hidden_sizes: tuple[int, ...], residual: str
-) -> None:
+def test_layers_wake_from_the_top_down(hidden_sizes: tuple[int, ...], residual: str) -> None:
     stack = StackConfig(hidden_sizes=hidden_sizes, directions=("both",), residual=residual)  # type: ignore[arg-type]
     network = TextNetwork(TextConfig(embedding_size=5, attention=True), 20, 2, stack)
     groups = from_the_top_down(network)
@@ -38,7 +36,6 @@ def test_layers_wake_from_the_top_down_each_slower_than_the_one_above(
         assert all(name.split(".")[3] == str(number) for name in layer)
     assert held[-1] == ["embed.weight"]
     for depth, group in enumerate(groups):
-        assert group.rate == RATE_BELOW**depth
         assert group.begin == pytest.approx(ALL_AWAKE * depth / (layers + 1))
 
 

@@ -375,8 +375,8 @@ def test_the_averaged_weights_are_scored_and_kept() -> None:
 def halves(module: nn.Sequential, begin: float) -> list[ParameterGroup]:
     """The last layer, and the first, which waits."""
     return [
-        ParameterGroup(tuple(module[3].parameters())),
-        ParameterGroup(tuple(module[0].parameters()), rate=0.5, begin=begin),
+        ParameterGroup(tuple(module[3].parameters()), begin=0.0),
+        ParameterGroup(tuple(module[0].parameters()), begin=begin),
     ]
 
 
@@ -401,17 +401,21 @@ def test_a_frozen_layer_keeps_its_weights_until_its_turn() -> None:
 
 
 def test_a_layer_that_waits_is_trained_as_if_the_run_began_with_its_turn() -> None:
-    """Its optimiser has seen no gradient before. The layer above has a rate of 0, and so stays the same."""
+    """Its optimiser has seen no gradient before. The layer above has no gradient, and stays."""
     config = TrainingConfig(
-        max_steps=6, schedule="constant", learning_rate=0.05, clip_norm=None, validations=1
+        max_steps=6,
+        schedule="constant",
+        learning_rate=0.05,
+        weight_decay=0.0,
+        clip_norm=None,
+        validations=1,
     )
     found = []
     for begin, steps in ((0.0, 3), (0.5, 6)):
         module = network(dropout=0.0)
-        groups = [
-            ParameterGroup(tuple(module[3].parameters()), rate=0.0),
-            ParameterGroup(tuple(module[0].parameters()), begin=begin),
-        ]
+        for parameter in module[3].parameters():
+            parameter.register_hook(torch.zeros_like)  # type: ignore[no-untyped-call]  # torch's own
+        groups = [ParameterGroup(tuple(module[0].parameters()), begin=begin)]
         fit(module, Regression(), SameBatch(), config.replace(max_steps=steps), groups=groups)
         found.append(weights(module))
     torch.testing.assert_close(*found)

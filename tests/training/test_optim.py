@@ -91,20 +91,6 @@ def test_frozen_parameters_are_left_out() -> None:
     assert [len(group["params"]) for group in groups] == [1, 0]
 
 
-def test_groups_have_rates_of_their_own() -> None:
-    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
-    config = TrainingConfig(max_steps=10, learning_rate=0.5, schedule="one-cycle")
-    top, below = (tuple(layer.parameters()) for layer in reversed(network))
-    optimizer = build_optimizer(network, config, [ParameterGroup(top), ParameterGroup(below, rate=0.1)])
-    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5, 0.05, 0.05]
-    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0, 0.01, 0.0]
-    schedule = build_schedule(optimizer, config)
-    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.02, 0.02, 0.002, 0.002])
-    optimizer.step()
-    schedule.step()
-    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.5, 0.5, 0.05, 0.05])
-
-
 def test_what_is_frozen_waits_for_its_turn() -> None:
     layers = [nn.Linear(2, 2) for _ in range(3)]
     layers[2].bias.requires_grad_(False)  # by the user, who wants it so

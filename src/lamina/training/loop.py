@@ -139,7 +139,7 @@ def fit(
         batches: the training examples.
         config: the settings.
         seed: seeds dropout and every other random draw of the run.
-        groups: parameters with rates of their own, some of which may wait for their turn; none for one rate.
+        groups: parameters that wait for their turn; all others learn from the beginning.
         callbacks: observers, called in order.
         checkpoint: a file written at each validation; when it exists, the run goes on from it and gives the
             same numbers as an uninterrupted one.
@@ -153,7 +153,7 @@ def fit(
 
     fabric = Fabric(accelerator=config.device, devices=1, precision=config.precision)
     torch.manual_seed(seed)
-    optimizer = build_optimizer(network, config, groups)
+    optimizer = build_optimizer(network, config)
     schedule = build_schedule(optimizer, config)
     model, fast = fabric.setup(network, optimizer)
     best = BestWeights(objective.higher_is_better)

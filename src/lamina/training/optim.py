@@ -72,17 +72,15 @@ def rate_factor(schedule: Schedule, progress: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class ParameterGroup:
-    """Parameters that have a rate of their own, and may wait for their turn.
+    """Parameters that wait for their turn.
 
     Attributes:
         parameters: of the network.
-        rate: their learning rate, as a share of the configured one.
         begin: share of the run that is over when they begin to learn; they are frozen until then.
     """
 
     parameters: tuple[nn.Parameter, ...]
-    rate: float = 1.0
-    begin: float = 0.0
+    begin: float
 
 
 class Frozen:
@@ -119,24 +117,18 @@ def _require_gradients(parameters: Sequence[nn.Parameter], required: bool) -> No
         parameter.requires_grad_(required)
 
 
-def build_optimizer(
-    network: nn.Module, config: TrainingConfig, groups: Sequence[ParameterGroup] = ()
-) -> torch.optim.AdamW:
-    """AdamW that decays matrices and leaves vectors alone.
-
-    Args:
-        groups: parameters with rates of their own, every one in one of them; none for a single rate.
-    """
-    chosen = groups or [ParameterGroup(tuple(network.parameters()))]
-    assert {id(p) for group in chosen for p in group.parameters} == {id(p) for p in network.parameters()}
-    made = []
-    for group in chosen:
-        learning = [p for p in group.parameters if p.requires_grad]
-        rate = group.rate * config.learning_rate
-        matrices, vectors = [p for p in learning if p.ndim >= 2], [p for p in learning if p.ndim < 2]
-        made.append({"params": matrices, "weight_decay": config.weight_decay, "lr": rate})
-        made.append({"params": vectors, "weight_decay": 0.0, "lr": rate})
-    return torch.optim.AdamW(made, lr=config.learning_rate, fused=True)
+def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW that decays matrices and leaves vectors alone."""
+    learning = [p for p in network.parameters() if p.requires_grad]
+    matrices, vectors = [p for p in learning if p.ndim >= 2], [p for p in learning if p.ndim < 2]
+    return torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": config.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+        fused=True,
+    )
 
 
 def build_schedule(
