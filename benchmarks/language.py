@@ -686,6 +686,16 @@ def table(results: Sequence[Result]) -> Table:
     return made
 
 
+def keep(path: Path, results: Sequence[Result], machine: dict[str, object]) -> None:
+    """Put results into a file, each with the machine it is of, in place of older ones of the same part."""
+    known = json.loads(path.read_text()) if path.exists() else {"results": []}
+    lines = {line["part"]: line for line in known["results"]}
+    for result in results:
+        lines[result.part] = asdict(result) | {"reached": result.reached, "machine": machine}
+    ordered = [lines[part] for part in PARTS if part in lines]
+    path.write_text(json.dumps({"results": ordered}, indent=1) + "\n")
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data-folder", type=Path, default=os.environ.get(FOLDER_VARIABLE))
@@ -696,7 +706,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--quick", action="store_true", help="a few steps: shows that it runs, judges nothing"
     )
     parser.add_argument("--checkpoints", type=Path, help="folder in which an unfinished training goes on")
-    parser.add_argument("--json", type=Path, help="write everything to this file")
+    parser.add_argument(
+        "--json", type=Path, help="put everything into this file; parts that were not run stay"
+    )
     return parser.parse_args(arguments)
 
 
@@ -730,13 +742,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "threads": said.threads,
         "torch": torch.__version__,
         "seed": said.seed,
+        "quick": said.quick,
     }
     console.print(table(results), machine)
     for result in results:
         console.print(result.part, result.notes)
     if said.json is not None:
-        lines = [asdict(result) | {"reached": result.reached} for result in results]
-        said.json.write_text(json.dumps({"machine": machine, "results": lines}, indent=1) + "\n")
+        keep(said.json, results, machine)
     return 0 if said.quick or all(result.reached for result in results) else 1
 
 

@@ -64,9 +64,12 @@ def test_a_quick_run_writes_its_figures(
     for name in ("train", "test"):
         (tmp_path / "trec" / f"TREC.{name}.txt.gz").write_bytes(gzip.compress(lines.encode()))
     out = tmp_path / "out.json"
+    out.write_text(json.dumps({"results": [{"part": "ewt"}, {"part": "trec"}, {"part": "jsb"}]}))
     arguments = ["--data-folder", str(tmp_path), "--only", "trec", "--quick", "--threads", "1"]
     assert language.main([*arguments, "--json", str(out)]) == 0
-    (result,) = json.loads(out.read_text())["results"]
+    jsb, result, ewt = json.loads(out.read_text())["results"]
+    assert (jsb, ewt) == ({"part": "jsb"}, {"part": "ewt"})
+    assert (result["machine"]["threads"], result["machine"]["quick"]) == (1, True)
     assert result["part"] == "trec"
     assert result["score"] == 1.0
     assert result["notes"].keys() == {"majority", "TF-IDF", "naive Bayes", "processor s, all in all"}
