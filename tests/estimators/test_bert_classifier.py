@@ -56,7 +56,7 @@ def test_a_checkpoint_gives_the_weights_that_training_begins_with(bert_folder: P
         np.testing.assert_allclose(value, theirs[name], atol=1e-7)
 
 
-def test_counts_come_first() -> None:
+def test_counts_answer_where_the_network_has_learned_nothing() -> None:
     still = TrainingConfig(max_steps=1, batch_size=8, learning_rate=1e-9)
     alone = small(training=still).fit(TEXTS, LABELS)
     np.testing.assert_allclose(alone.predict_proba(TEXTS[:2]), 0.5, atol=1e-6)

@@ -29,7 +29,7 @@ def test_layers_wake_from_the_top_down(hidden_sizes: tuple[int, ...], residual: 
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     held = [[names[id(parameter)] for parameter in group.parameters] for group in groups]
     assert sorted(name for group in held for name in group) == sorted(names.values())  # each once
-    assert {"trust", "head.weight", "head.bias"} <= set(held[0])
+    assert {"head.weight", "head.bias"} <= set(held[0])
     assert not [name for name in held[0] if name.startswith(("reader.body", "embed"))]
     for number, layer in zip(range(layers - 1, -1, -1), held[1:], strict=False):
         assert f"reader.body.layers.{number}.weight_ih_l0" in layer

@@ -69,19 +69,6 @@ def test_each_text_gets_what_the_teacher_says_in_the_order_of_the_labels(
     assert read == ([20, 22] if unlabelled else [20])
 
 
-def test_what_counts_say_of_a_text_that_they_were_not_fitted_on_comes_from_all_of_them(
-    tuned_folder: Path,
-) -> None:
-    made = parts(("bad", "good"), unlabelled=True)
-    found = teach(find_teacher(tuned_folder), made, TEXTS, UnlabelledTexts.of(MORE), [])
-    assert made.every is not None
-    np.testing.assert_array_equal(found.prepared.prior[:20], made.training.prior)
-    assert made.inputs.counts is not None
-    np.testing.assert_allclose(
-        found.prepared.prior[20:], made.inputs.counts.log_chances(made.every.between(20, 22))
-    )
-
-
 class Knows:
     """A teacher of some classes."""
 

@@ -83,17 +83,6 @@ def test_repeats_see_samples_and_shares_of_the_training_texts(bench: TextBench) 
     assert bench._prepared(Design(rows=0.25)).training.labels.tolist().count(0) == 15
 
 
-def test_counts_of_a_repeated_text_do_not_know_it_by_heart() -> None:
-    """Random labels cannot be foreseen; a sample with repeats must not make them so."""
-    texts, _ = part(0, 120)
-    unique = [f"{text} w{number} v{number}" for number, text in enumerate(texts)]
-    labels = np.random.default_rng(0).integers(0, 2, 120)
-    found = make(training=(unique, labels))._prepared(Design()).training
-    drawn = found.subset(np.random.default_rng(1).integers(0, 120, 120))
-    right = drawn.prior.argmax(axis=1) == drawn.labels
-    assert 0.3 < right.mean() < 0.7
-
-
 def test_methods_to_beat_are_scikit_learns(bench: TextBench) -> None:
     methods = {method.id: method for method in bench.trivial(10.0, 0)}
     assert list(methods) == ["majority", "naive Bayes", "TF-IDF regression"]

@@ -38,15 +38,10 @@ def network() -> BertNetwork:
     return BertNetwork(new_encoder(SMALL.of_transformers(pieces)), classes=3, pad=0, dropout=0.5).eval()
 
 
-def test_an_untrained_network_is_the_classifier_by_counts(network: BertNetwork) -> None:
-    given = batch([[2, 5, 6, 3], [2, 7, 3]])
-    torch.testing.assert_close(network(given), given.prior)
-
-
 def test_padding_changes_nothing(network: BertNetwork) -> None:
     nn.init.normal_(network.head.weight)
     together = network(batch([[2, 5, 6, 7, 3], [2, 7, 3]]))
-    alone = network(batch([[2, 7, 3]])._replace(prior=batch([[2], [2]]).prior[1:]))
+    alone = network(batch([[2, 7, 3]]))
     torch.testing.assert_close(together[1:], alone)
 
 
@@ -54,7 +49,7 @@ def test_it_reads_the_mean_of_the_last_layer(network: BertNetwork) -> None:
     nn.init.normal_(network.head.weight)
     given = batch([[2, 5, 6, 3]])
     y = network.encoder(input_ids=given.x).last_hidden_state
-    torch.testing.assert_close(network(given), given.prior + network.head(y.mean(1)))
+    torch.testing.assert_close(network(given), network.head(y.mean(1)))
 
 
 def test_order_of_the_words_counts(network: BertNetwork) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from lamina.data.labelled_texts import LabelledTexts, encode_texts
 from lamina.data.vocabulary import Vocabulary
-from lamina.tasks.counts import STRENGTH, CountClassifier, cross_fitted
+from lamina.tasks.counts import STRENGTH, CountClassifier, blend
 
 STEMS = ["good film", "bad film", "not bad at all", "not good at all", "a film , a film"]
 CODES = {"good film": 0, "bad film": 1, "not bad at all": 0, "not good at all": 1, "a film , a film": 2}
@@ -51,15 +52,41 @@ def test_a_class_that_is_missing_gets_little_but_something() -> None:
     assert (chances[:, 2] < chances[:, :2].max(axis=1)).all()
 
 
-def test_cross_fitted_scores_do_not_know_their_own_text() -> None:
-    """With labels drawn at random there is nothing to learn, except by heart."""
-    texts = [f"w{i} w{i + 1}" for i in range(200)]
-    labels = np.random.default_rng(1).integers(2, size=200)
-    data, words = encoded(texts, labels, 2)
-    by_heart = CountClassifier.fit(data, np.arange(200), len(words)).log_chances(data)
-    assert (by_heart.argmax(axis=1) == labels).mean() > 0.9
-    fair = cross_fitted(data, len(words), seed=0)
-    assert 0.35 < (fair.argmax(axis=1) == labels).mean() < 0.65
+def logs(right: np.ndarray, sure: float) -> np.ndarray:
+    """Of two classes, the first being the label: log chances of a classifier that is so often right."""
+    chances = np.where(right, sure, 1 - sure)
+    result: np.ndarray = np.log(np.stack([chances, 1 - chances], axis=1))
+    return result
+
+
+def test_what_is_right_more_often_weighs_more() -> None:
+    generator = np.random.default_rng(0)
+    good, chance = logs(generator.random(2000) < 0.8, 0.8), logs(generator.random(2000) < 0.5, 0.8)
+    labels = np.zeros(2000, np.int64)
+    counts, network = blend(good, chance, labels)
+    assert counts > 0.9
+    assert network < 0.1
+    assert blend(chance, good, labels) == pytest.approx((network, counts), abs=1e-3)
+
+
+def test_few_texts_leave_both_near_a_half() -> None:
+    one, other = logs(np.array([True]), 0.99), logs(np.array([False]), 0.99)
+    counts, network = blend(one, other, np.zeros(1, np.int64))
+    assert 0 <= network < 0.5 < counts < 1
+
+
+def test_the_weights_give_the_least_cross_entropy() -> None:
+    generator = np.random.default_rng(1)
+    one, other = (logs(generator.random(500) < share, 0.7) for share in (0.8, 0.7))
+    labels = np.zeros(500, np.int64)
+
+    def nats(a: float, b: float) -> float:
+        scores = a * one + b * other
+        return float((np.logaddexp(*scores.T) - scores[:, 0]).sum() + 5 * ((a - 0.5) ** 2 + (b - 0.5) ** 2))
+
+    a, b = blend(one, other, labels)
+    around = [(a + x, b + y) for x in (-0.05, 0.05) for y in (-0.05, 0.05)]
+    assert all(nats(a, b) < nats(*place) for place in around)
 
 
 def test_it_comes_back_from_tensors() -> None:

@@ -26,11 +26,17 @@ def network(**fields: object) -> TextNetwork:
     return TextNetwork(config, 20, 3, StackConfig(hidden_sizes=(5,), directions=("both",))).eval()
 
 
-def test_an_untrained_network_is_its_prior() -> None:
-    data = prepared(4, 9)
+def test_counts_have_a_say_once_they_are_weighed() -> None:
+    data, net = prepared(4, 9), network()
+    torch.nn.init.normal_(net.head.weight)
     data.prior[:] = np.log([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
     batch = INPUTS.collate(data, np.arange(2))
-    torch.testing.assert_close(network()(batch).softmax(-1), torch.tensor([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]))
+    alone = net(batch)
+    torch.testing.assert_close(alone, net(batch._replace(prior=torch.zeros(2, 3))))
+    net.blend(0.75, 0.5)
+    torch.testing.assert_close(net(batch), 0.75 * batch.prior + 0.5 * alone)
+    net.leave_to_counts()
+    torch.testing.assert_close(net(batch), batch.prior)
 
 
 def test_padding_changes_no_score() -> None:

@@ -55,13 +55,13 @@ FINE_TUNING = TrainingConfig(max_steps=600, batch_size=16, learning_rate=4e-5)
 class BertClassifier(TextEstimator):
     """Classifies texts with a BERT or another encoder of transformers; needs the extra ``bert``.
 
-    As in ``TextClassifier``, a logistic regression on counts, here of word pieces, comes first and the
-    network corrects its scores, so that the two differ in what reads the text. Nothing is downloaded.
+    As in ``TextClassifier``, a logistic regression on counts, here of word pieces, stands beside
+    the network, so that the two differ in what reads the text. Nothing is downloaded.
 
     Args:
         bert: folder of a checkpoint with its tokenizer, to be fine-tuned; or the form of one that is trained
             from nothing, with a tokenizer of its own; None is a ``BertConfig()``.
-        counts: whether counts of pieces come first; without, the network stands alone.
+        counts: whether counts of pieces stand beside the network.
         dropout: share of the vector that the head reads which is zero in training.
         most_pieces: longer texts are cut to so many pieces.
         metric: selects the best weights: accuracy or log_loss.
@@ -109,7 +109,7 @@ class BertClassifier(TextEstimator):
         else:
             assert isinstance(self.bert, str | os.PathLike)
             pieces = read_pieces(self.bert, most=self.most_pieces)
-        return prepare_parts(pieces, training, validation, names, counts=self.counts, seed=self.seed)
+        return prepare_parts(pieces, training, validation, names, counts=self.counts)
 
     @property
     def _form(self) -> BertConfig | None:

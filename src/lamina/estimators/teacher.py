@@ -13,20 +13,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lamina.data.unlabelled_texts import BLOCK_TEXTS, UnlabelledTexts
+from lamina.data.unlabelled_texts import UnlabelledTexts
 from lamina.errors import ConfigError
 from lamina.estimators.bert_classifier import NAME as BERT
 from lamina.estimators.bert_classifier import BertClassifier
 from lamina.estimators.fitted import require_fitted
 from lamina.estimators.saving import SavedModel
+from lamina.estimators.text_estimator import LEAST_CHANCE
 from lamina.estimators.text_parts import TextParts
 from lamina.tasks.bert_scores import read_tuned
 from lamina.tasks.distill import TaughtTexts
-from lamina.tasks.text import PreparedTexts
+from lamina.tasks.text import TextInputs
 from lamina.training.callbacks import Callback
 
 Array = NDArray[np.float64]
-LEAST_CHANCE = 1e-12  # of a class, so that its logarithm is a number
 
 
 class Teacher(Protocol):
@@ -114,11 +114,9 @@ def teach(
         read += len(block)
         for callback in callbacks:
             callback.on_reading(read)
-    known = parts.training
-    every = known.texts if parts.every is None else parts.every
-    others = range(len(known.texts), len(every), BLOCK_TEXTS)
-    priors = [parts.inputs.prepare(every.between(begin, begin + BLOCK_TEXTS)).prior for begin in others]
-    return TaughtTexts(PreparedTexts(every, np.concatenate([known.prior, *priors])), np.concatenate(logs))
+    every = parts.training.texts if parts.every is None else parts.every
+    alone = TextInputs(parts.inputs.classes, None)
+    return TaughtTexts(alone.prepare(every), np.concatenate(logs))
 
 
 def _places(names: Sequence[str], classes: Sequence[str]) -> list[int]:

