@@ -123,3 +123,31 @@ def test_the_gap_of_a_root_and_its_error_are_half_those_of_its_square() -> None:
 def test_ratios_beyond_a_thousand_are_cut() -> None:
     assert LOWER.effect(-1e6) == LOWER.effect(-FARTHEST) == pytest.approx(1 - 1_000)
     assert LOWER.gap(1.5) == math.inf
+
+
+def right_or_wrong(cases: int, *wrong: int) -> NDArray[np.float64]:
+    """Two seeds, each of which has every case right but one, or all."""
+    scores = np.ones((2, cases))
+    for seed, case in enumerate(wrong):
+        scores[seed, case] = 0.0
+    return scores
+
+
+@pytest.mark.parametrize("wrong", [(), (3, 7)])
+def test_few_cases_that_are_all_alike_are_no_proof(wrong: tuple[int, ...]) -> None:
+    """Of a case that was not seen they say as little as one that turns out otherwise."""
+    for cases in (12, 3000):
+        windows = Windows(Layout(np.zeros(cases, np.int64)))
+        a, b = (
+            spread(Arm("", scores), windows)
+            for scores in (right_or_wrong(cases), right_or_wrong(cases, *wrong))
+        )
+        found = gap(a, b, windows, Scale(-1.0, None))
+        assert found.error == pytest.approx(1 / cases, rel=0.2)
+        assert found.freedom == pytest.approx(cases - 1)
+
+
+def test_scores_that_are_no_counts_have_no_least_variance() -> None:
+    windows = Windows(INDEPENDENT)
+    alike = spread(Arm("", np.full((2, WINDOWS), 0.5)), windows)
+    assert gap(alike, alike, windows, LOWER).error == 0

@@ -76,6 +76,15 @@ class Windows:
             ]
         )
 
+    def least(self, scores: Array) -> float:
+        """Least variance of the mean of scores (rows, windows) that are right or wrong, 1 or 0.
+
+        Where few cases are alike for all seeds, their variance is zero, which says more than so few can. One
+        case more might yet be told apart.
+        """
+        counted = self._independent and bool(np.isin(scores, (0.0, 1.0)).all())
+        return 1 / self.n_windows**2 if counted else 0.0
+
     def freedom(self, squares: Array) -> float:
         """Degrees of freedom of a variance, the sum of ``squares`` of units, (units,)."""
         if not self._waves:
@@ -125,6 +134,7 @@ class Spread:
         of_seed: variance of the mean of one more seed; 0 for a deterministic arm.
         units: contributions of windows, mean over seeds, (units,).
         rest: the part of the variance of ``units`` that seeds bring, so that more of them would remove it.
+        least: variance that the windows bring at least.
     """
 
     mean: float
@@ -132,6 +142,7 @@ class Spread:
     of_seed: float
     units: Array
     rest: float
+    least: float
 
 
 def spread(arm: Arm, windows: Windows) -> Spread:
@@ -145,6 +156,7 @@ def spread(arm: Arm, windows: Windows) -> Spread:
         of_seed=float(arm.scores.mean(axis=1).var(ddof=1)) if chance else 0.0,
         units=units.mean(axis=0),
         rest=float(units.var(axis=0, ddof=1).sum()) / n_seeds if chance else 0.0,
+        least=windows.least(arm.scores),
     )
 
 
@@ -192,10 +204,14 @@ def gap(a: Spread, b: Spread, windows: Windows, scale: Scale) -> Gap:
     squares = (weight_a * a.units - weight_b * b.units) ** 2
     rest_a, rest_b = weight_a**2 * a.rest, weight_b**2 * b.rest
     seed_a, seed_b = weight_a**2 * a.of_seed, weight_b**2 * b.of_seed
-    of_windows = max(0.0, float(squares.sum()) - rest_a - rest_b)
+    seen = float(squares.sum()) - rest_a - rest_b
+    least = max(weight_a**2 * a.least, weight_b**2 * b.least)
+    of_windows = max(least, seen)
     parts = [seed_a / a.n_seeds, seed_b / b.n_seeds]
     freedoms: list[float] = [max(1, a.n_seeds - 1), max(1, b.n_seeds - 1)]
-    if of_windows > 0:
+    if seen < of_windows:
+        parts, freedoms = [*parts, least], [*freedoms, len(squares) - 1]
+    elif of_windows > 0:
         # All four make up the error; the two rests enter below zero, and their own error is small.
         parts += [float(squares.sum()), -rest_a, -rest_b]
         n_units = len(squares)
