@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1] / "src" / "lamina"
 ROWS = (  # lowest first; names on one row may not import one another
     {"errors"},
     {"_optional", "_config"},
-    {"data", "ops", "metrics", "saved_files"},
+    {"data", "ops", "metrics", "saved_files", "places"},
     {"nn"},
     {"tasks"},
     {"training"},

@@ -173,7 +173,7 @@ def study(
     label: str | None = None,
     bert: str | os.PathLike[str] | None = None,
     test: Any = None,
-    metric: str = "mase",
+    metric: str | None = None,
     budget: str | float = "5m",
     ask: str | None = None,
     depths: Sequence[int] = (1, 2, 3, 4),
@@ -207,7 +207,7 @@ def study(
             for one that is trained from nothing; for texts only (extra ``bert``).
         test: sequences for the test part: a file, or a pair (arrays, labels); of texts a file with the same
             columns; None cuts one from ``data``.
-        metric: of forecasts: mase, mae, mse, rmse or smape. Classes are judged by accuracy.
+        metric: of forecasts: mase (the default), mae, mse, rmse or smape. Classes are judged by accuracy.
         budget: time for everything, such as 90s, 5m, 1h.
         ask: some of depth, direction, cell, attention, transformer, bert, depth-parameters, depth-time,
             residual, transformer-time, clipping, overfitting and data, divided by commas. By default the
@@ -254,6 +254,11 @@ def study(
         "static": tuple(static),
         "frequency": frequency,
     }
+    mending = {
+        option: None if value == "error" else value
+        for option, value in (("duplicates", duplicates), ("gaps", gaps))
+    }
+    forecasts = {**columns, **mending, "horizon": horizon, "metric": metric}
     sequences = {"labels": labels, "groups": groups, "test": test}
     bench: Bench
     allowed = parse_allow(allow)
@@ -265,12 +270,12 @@ def study(
     )
     checks: tuple[CheckResult, ...] = ()
     if text is not None or label is not None:
-        _refuse({**columns, "horizon": horizon, "labels": labels, "groups": groups}, f"{name} holds texts")
+        _refuse({**forecasts, "labels": labels, "groups": groups}, f"{name} holds texts")
         bench, facts = text_bench(data, text=text, label=label, test=test, seed=seed, bert=source)
     elif source:
         raise ConfigError("a BERT reads texts, so that it needs text= and label= (--text, --label).")
     elif labels is not None or isinstance(known, LabelledSource) or _is_sequence_file(data):
-        _refuse({**columns, "horizon": horizon}, f"{name} holds labelled sequences")
+        _refuse(forecasts, f"{name} holds labelled sequences")
         bench, facts = _classify_bench(
             data, labels=labels, groups=groups, test=test, seed=seed, name=name, data_folder=data_folder
         )
@@ -282,7 +287,7 @@ def study(
                 "(see: lamina data list)"
             )
         if known is not None:
-            _refuse(columns, f"{name} is a known data set, whose columns are known too")
+            _refuse({**columns, **mending}, f"{name} is a known data set, whose columns are known too")
             table, horizon = load_series(name, _folder(data_folder)), horizon or known.horizon
         else:
             table = read_series(data, **columns, duplicates=duplicates, gaps=gaps)  # type: ignore[arg-type]  # checked there, with a message
@@ -292,7 +297,10 @@ def study(
             )
         _require_change(table, horizon, allowed)
         table, checks = _without_leaks(table, horizon, allowed)
-        bench, facts = ForecastBench(table, horizon=horizon, metric=_metric(metric), path=name), _facts(table)
+        bench, facts = (
+            ForecastBench(table, horizon=horizon, metric=_metric(metric or "mase"), path=name),
+            _facts(table),
+        )
     record = run_study(
         bench,
         folder,

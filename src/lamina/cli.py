@@ -47,6 +47,7 @@ Frequency = Annotated[
     str | None, typer.Option(help="Step between rows, such as 15m, 1h, 1d, 1mo. Default: inferred.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
+MOST_SEED = 2**63 - 1  # that NumPy and torch both take
 DataFolder = Annotated[
     Path | None,
     typer.Option(help="Folder of known data sets that do not come with Lamina. Default: LAMINA_DATA."),
@@ -83,7 +84,9 @@ def study(
     test: Annotated[
         Path | None, typer.Option(help="Sequences or texts for the test part; default: cut from DATA.")
     ] = None,
-    metric: Annotated[str, typer.Option(help="Of forecasts: mase, mae, mse, rmse or smape.")] = "mase",
+    metric: Annotated[
+        str | None, typer.Option(help="Of forecasts: mase (the default), mae, mse, rmse or smape.")
+    ] = None,
     budget: Annotated[str, typer.Option(help="Time for everything: 90s, 5m, 1h.")] = "5m",
     ask: Annotated[
         str | None,
@@ -108,7 +111,7 @@ def study(
     allow: Annotated[
         str, typer.Option(help="Codes of checks to pass over, such as LK05,WN02; docs/checks.md has them.")
     ] = "",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same search.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same search.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all cores.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: <data>-study.")] = None,
     resume: Annotated[
@@ -258,7 +261,7 @@ def train(
     max_steps: Annotated[
         int | None, typer.Option(min=1, help="Optimiser steps at most. Default: those of its class.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="The same seed gives the same model.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all cores.")] = None,
     config: Annotated[
         Path | None,
@@ -406,7 +409,7 @@ def predict(
         float | None,
         typer.Option(help="Of a text: draw among the likeliest tokens that together have this probability."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of a text or music.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of a text or music.")] = 0,
     beam: Annotated[
         int, typer.Option(min=1, help="Of a translation: hypotheses kept at every step; 1 is greedy.")
     ] = 5,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from seqeval.scheme import IOB2, IOBES, Entities
 
-from lamina.data.conll import read_conll, read_conllu, to_bio, to_bioes
+from lamina.data.conll import mark_entities, read_conll, read_conllu, to_bio, to_bioes
 from lamina.errors import DataError
 
 CONLLU = """# sent_id = 1
@@ -37,16 +37,33 @@ def test_columns_give_words_and_tags(tmp_path: Path) -> None:
     assert read_conll(tmp_path / "a.txt", word=0, tag=1).tags == [["NNP", "VBZ"], ["."]]
 
 
+def test_comments_above_a_sentence_are_no_words(tmp_path: Path) -> None:
+    file = tmp_path / "a.conll"
+    file.write_text("# id 12 domain=en\na _ _ O\n# _ _ B-X\n\n# id 13 domain=en\nb _ _ O\n")
+    assert read_conll(file) == ([["a", "#"], ["b"]], [["O", "B-X"], ["O"]])
+
+
+def test_tags_that_are_no_entities_are_told_apart() -> None:
+    assert mark_entities(["O", "S-X", "I-X"])
+    assert not mark_entities(["O", "DET", "X"])
+    for other in ("Z-X", "B", "B-"):
+        with pytest.raises(DataError, match=f"but '{other}' stands among such as 'B-X'"):
+            mark_entities(["O", "B-X", other])
+        with pytest.raises(DataError, match=f"there is '{other}'"):
+            to_bioes([other])
+
+
 def test_files_with_faults_name_the_line(tmp_path: Path) -> None:
     path = tmp_path / "a.conllu"
     path.write_text(CONLLU.replace("\t0\troot\t_\t_\n2\tn", "\n2\tn"))
-    with pytest.raises(DataError, match="at least 10 columns, but line 3 of"):
+    with pytest.raises(DataError, match="the same columns, here 10, but line 3 of"):
         read_conllu(path)
     with pytest.raises(DataError, match="one of ID, FORM"):
         read_conllu(path, tag="POS")
-    path.write_text("word tag\nword\n")
-    with pytest.raises(DataError, match="at least 2 columns, but line 2 of"):
-        read_conll(path)
+    for wrong in ("word tag\nword\n", "a X O\nb Y\n", "the\tO\nNew York\tB-LOC\n", "word O\n# a comment\n"):
+        path.write_text(wrong)
+        with pytest.raises(DataError, match=r"the same columns, here \d, but line 2 of .* has \d"):
+            read_conll(path)
     path.write_text("\n\n")
     with pytest.raises(DataError, match="has none"):
         read_conll(path)

@@ -40,6 +40,18 @@ def test_spaced_words_are_what_stands_between_spaces() -> None:
     assert [words.token(int(n)) for n in words.encode("a <unk> @-@ \n")] == ["<unk>"] * 3 + ["<eos>"]
 
 
+@pytest.mark.parametrize("unit", ["character", "word", "spaced", "subword"])
+def test_token_by_token_the_same_text_comes(unit: Unit) -> None:
+    words = Vocabulary.fit(["a naïve line\n"] * 5, unit=unit, size=270 if unit == "subword" else None)
+    numbers = words.encode("a naïve line 🎉 日\n\nline" if unit == "subword" else "a naïve line\n\nline")
+    pieces = list(words.decode_each(numbers.tolist()))
+    assert len(pieces) == len(numbers)
+    assert "".join(pieces) == words.decode(numbers)
+    assert not any("\ufffd" in piece for piece in pieces)
+    signs = words.encode("\ufffd \ufffd")  # which look like what is broken
+    assert "".join(words.decode_each(signs.tolist())) == words.decode(signs)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.text())
 def test_subwords_know_every_text(text: str) -> None:

@@ -79,6 +79,20 @@ def test_other_tags_than_entities_have_no_f1_and_empty_sentences_no_tags() -> No
     assert model.predict([[], ["we"], [""]])[0] == []
 
 
+def test_f1_and_a_crf_need_tags_of_entities() -> None:
+    X, y = sentences(20)
+    with pytest.raises(
+        ConfigError, match="f1 is that of entities, in BIO or BIOES, but the tags are such as"
+    ):
+        quick(metric="f1").fit(X, [["DET" if tag == "O" else "NOUN" for tag in row] for row in y])
+    mixed = [*X, ["we"]], [*y, ["Z-PER"]]
+    for options in ({"metric": "f1"}, {"form": FORM.replace(decoder="crf")}):
+        with pytest.raises(DataError, match="but 'Z-PER' stands among such as"):
+            quick(**options).fit(*mixed)
+    softmax = quick(training=QUICK.replace(max_steps=1)).fit(*mixed)
+    assert softmax.evaluate(X[:2], y[:2]).f1 is None
+
+
 def test_seeds_decide_and_the_users_random_state_stays() -> None:
     X, y = sentences(30)
     torch.manual_seed(5)

@@ -51,6 +51,10 @@ def test_words_of_a_file_are_tagged(tmp_path: Path) -> None:
     column = tmp_path / "words.txt"
     column.write_text("-DOCSTART- -X-\n\ncat\n\nthe\tx\ncat\n", encoding="utf-8")
     assert answers(model, str(column)).rows()[1:] == [(1, "the", "DET"), (1, "cat", "NOUN")]
+    column.write_text("# id 1 x\ncat\n", encoding="utf-8")
+    assert answers(model, str(column))["word"].to_list() == ["cat"]
+    capitals = file.rename(tmp_path / "A.CONLLU")
+    assert answers(model, str(capitals)).equals(found)
     column.write_text("th\u2028e\ncat\r\n \nt\u00a0he x\n", encoding="utf-8")
     assert answers(model, str(column))["word"].to_list() == ["th\u2028e", "cat", "t\u00a0he"]
     with pytest.raises(ConfigError, match=r"but 'words\.csv' is a table"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from lamina.data.text import read_lines
 from lamina.errors import DataError
 
 CONLLU_COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
+SENTENCE_ID = "# id "  # begins a comment above a sentence, as in MultiCoNER
 DOCUMENT = "-DOCSTART-"
 """What stands for a word where a document begins."""
 
@@ -50,13 +52,15 @@ def read_conllu(path: str | os.PathLike[str], *, tag: str = "UPOS") -> TaggedSen
 def read_conll(path: str | os.PathLike[str], *, word: int = 0, tag: int = -1) -> TaggedSentences:
     """Words and tags of a file with a word a line and an empty line after a sentence.
 
+    Lines ``-DOCSTART-``, and ``# id ...`` above a sentence, are passed over.
+
     Args:
         path: the file, UTF-8, gzipped or not.
         word: the column of words, from 0.
         tag: the column of tags; -1 is the last.
 
     Raises:
-        DataError: the file cannot be read, or a line has too few columns; with its number.
+        DataError: the file cannot be read, or a line has other columns than the first; with its number.
     """
     return _read(Path(path), _Columns(word, tag, is_conllu=False))
 
@@ -64,6 +68,7 @@ def read_conll(path: str | os.PathLike[str], *, word: int = 0, tag: int = -1) ->
 def _read(path: Path, columns: _Columns) -> TaggedSentences:
     words: list[list[str]] = [[]]
     tags: list[list[str]] = [[]]
+    width = len(CONLLU_COLUMNS) if columns.is_conllu else 0  # that of the first line, where it is not known
     for number, line in enumerate(read_lines(path), start=1):
         found = line.split("\t") if columns.is_conllu else cells(line)
         if not cells(line):
@@ -73,13 +78,18 @@ def _read(path: Path, columns: _Columns) -> TaggedSentences:
             continue
         if line.startswith(DOCUMENT) or (columns.is_conllu and line.startswith("#")):
             continue
+        if not words[-1] and line.startswith(SENTENCE_ID):
+            continue
         if columns.is_conllu and len(found) == len(CONLLU_COLUMNS) and not found[0].isdigit():
             continue  # 3-4 joins words, 5.1 is an empty node
-        needed = len(CONLLU_COLUMNS) if columns.is_conllu else max(columns.word + 1, columns.tag + 1, 2)
-        if len(found) < needed:
+        needed = max(columns.word + 1, columns.tag + 1, 2)
+        width = width or max(needed, len(found))
+        if len(found) != width:
             raise DataError(
-                f"a word's line has at least {needed} columns, but line {number} of '{path}' has "
-                f"{len(found)}: {line[:60]!r}"
+                f"every word's line has the same columns, here {width}, but line {number} of '{path}' has "
+                f"{len(found)}: {line[:60]!r}. Columns are parted by "
+                f"{'tabs' if columns.is_conllu else 'spaces or tabs, which no word may hold'}; leave out "
+                "what is no word"
             )
         words[-1].append(found[columns.word])
         tags[-1].append(found[columns.tag])
@@ -100,12 +110,37 @@ def cells(line: str) -> list[str]:
     return re.findall(r"[^ \t]+", line)
 
 
+def mark_entities(tags: Iterable[str]) -> bool:
+    """Whether tags are of BIO or BIOES: O, or a letter of these, a hyphen and a name; False where none is.
+
+    Raises:
+        DataError: some are and some are not.
+
+    >>> mark_entities(["O", "B-PER", "I-PER"]), mark_entities(["NOUN", "VERB"])
+    (True, False)
+    """
+    known = [tag for tag in tags if tag != "O"]
+    marked = [tag for tag in known if tag[:2] in ("B-", "I-", "E-", "S-") and len(tag) > 2]
+    if marked and len(marked) < len(known):
+        other = next(tag for tag in known if tag not in marked)
+        raise DataError(
+            f"tags of entities are O, or B-, I-, E- or S- before a name, but '{other}' stands among such as "
+            f"'{marked[0]}'. Mend it, or use decoder='softmax' and metric='accuracy', which take any tags."
+        )
+    return bool(marked)
+
+
 def to_bioes(tags: list[str]) -> list[str]:
     """Tags of entities in BIO or IOB1 as BIOES, which marks ends and single words too; such tags stay.
+
+    Raises:
+        DataError: a tag is not of entities.
 
     >>> to_bioes(["B-PER", "I-PER", "O", "I-LOC", "B-LOC"])
     ['B-PER', 'E-PER', 'O', 'S-LOC', 'S-LOC']
     """
+    if not mark_entities(tags) and (other := next((tag for tag in tags if tag != "O"), None)):
+        raise DataError(f"tags of entities are O, or B- or I- before a name, but there is '{other}'")
     if any(tag.startswith(("E-", "S-")) for tag in tags):
         return list(tags)
     result = []

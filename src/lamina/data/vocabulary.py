@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
@@ -19,6 +19,8 @@ Tokens = NDArray[np.int64]
 UNKNOWN, END = "<unk>", "<eos>"
 CHUNK_CHARACTERS = 1 << 14  # a tokenizer keeps offsets of every token, so a long text goes in pieces
 SUBWORDS = 8_000
+BROKEN = "\ufffd"  # what bytes that are no character decode to
+LONGEST_CHARACTER = 4  # bytes in UTF-8
 
 
 class Vocabulary:
@@ -136,6 +138,25 @@ class Vocabulary:
             .replace(" \n", "\n")
             .replace("\n ", "\n")
         )
+
+    def decode_each(self, numbers: Iterable[int]) -> Iterator[str]:
+        """What each token adds to the text of those before it; all joined are ``decode`` of them.
+
+        A subword may end within a character: its bytes wait, and "" is given, until the character is whole.
+        Bytes that still wait after the last token come by themselves.
+        """
+        known: list[int] = []
+        new: list[int] = []
+        for number in numbers:
+            new.append(number)
+            whole = self.decode([*known, *new])
+            if self.unit == "subword" and whole.endswith(BROKEN) and len(new) < LONGEST_CHARACTER:
+                yield ""
+                continue
+            yield whole[len(self.decode(known)) :]
+            known, new = new, []
+        if new:
+            yield self.decode([*known, *new])[len(self.decode(known)) :]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; exact."""

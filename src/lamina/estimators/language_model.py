@@ -249,7 +249,10 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         top_p: float | None = None,
         seed: int = 0,
     ) -> Iterator[str]:
-        """Token after token, without end; what is kept is the state of the recurrence alone.
+        """What each token adds to the text, without end; what is kept is the state of the recurrence alone.
+
+        Joined they are what ``generate`` gives. A subword that ends within a character adds "", and the next
+        one the whole character.
 
         Args:
             prompt: what stands before; a line end unless given.
@@ -262,7 +265,7 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             ConfigError: an option is out of its range.
         """
         options = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
-        return (self.vocabulary_.decode([number]) for number in self._draw(prompt, options, seed))
+        return self.vocabulary_.decode_each(self._draw(prompt, options, seed))
 
     def _draw(self, prompt: str, options: Sampling, seed: int) -> Iterator[int]:
         self._check_fitted()

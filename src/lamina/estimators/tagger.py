@@ -13,8 +13,9 @@ from typing import Self
 import torch
 from sklearn.base import BaseEstimator
 
+from lamina.data.conll import mark_entities
 from lamina.data.labelled_texts import draw_share, take
-from lamina.errors import DataError
+from lamina.errors import ConfigError, DataError
 from lamina.estimators.configs import (
     dump_parameters,
     load_parameters,
@@ -125,6 +126,7 @@ class SequenceTagger(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         Raises:
             DataError: sentences or tags break a rule, or, with a CRF, that of BIO or BIOES; the message names
                 the sentence.
+            ConfigError: f1 is to select the weights, and the tags are not those of entities.
         """
         chosen, held_out = self._parts(X, y, validation)
         # every tag is known beforehand, also one that only held-out sentences have
@@ -132,6 +134,11 @@ class SequenceTagger(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         self.tags_ = list(self.inputs_.tags)
         if len(self.tags_) < 2:
             raise DataError(f"at least two tags are needed but every word has '{self.tags_[0]}'")
+        if self.metric == "f1" and not mark_entities(self.tags_):
+            raise ConfigError(
+                f"f1 is that of entities, in BIO or BIOES, but the tags are such as '{self.tags_[0]}'. "
+                "Use metric='accuracy'."
+            )
         if self._form().decoder == "crf":
             _check_scheme(y, self.inputs_.tags)
             if validation is not None:
@@ -197,12 +204,18 @@ class SequenceTagger(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         if not len(data.words):
             raise DataError("at least one word is needed but there are none")
         found = predict_tags(self.network_, self.inputs_, data)
-        entities = all(tag == "O" or tag[1:2] == "-" for tag in self.tags_)
         return TagScores(
             accuracy=float((found == data.tags).mean()),
-            f1=entity_f1(self.inputs_.tags, data, found) if entities else None,
+            f1=entity_f1(self.inputs_.tags, data, found) if self._entities() else None,
             words=len(found),
         )
+
+    def _entities(self) -> bool:
+        """Whether all tags are of entities; some may be, where the decoder is no CRF."""
+        try:
+            return mark_entities(self.tags_)
+        except DataError:
+            return False
 
     def _check_fitted(self) -> None:
         require_fitted(self, does="predicts", call="fit(X, y)")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lamina.data.conll import DOCUMENT, cells, read_conllu
+from lamina.data.conll import DOCUMENT, SENTENCE_ID, cells, read_conllu
 from lamina.data.labelled_texts import read_texts
 from lamina.data.music import read_midi, write_midi
 from lamina.data.text import read_lines, read_text
@@ -43,7 +43,7 @@ def answers(model: Reader, data: str | None, *, text: str = "text", beam: int = 
                 "words are tagged from .conllu, or from a word a line with an empty line after each sentence,"
                 f" but '{data}' is a table. Write its words so."
             )
-        words = read_conllu(data).words if data.endswith(CONLLU) else _words(Path(data))
+        words = read_conllu(data).words if data.lower().endswith(CONLLU) else _words(Path(data))
         rows = [
             (number, word, tag)
             for number, (sentence, tags) in enumerate(zip(words, model.predict(words), strict=True))
@@ -63,6 +63,8 @@ def _words(file: Path) -> list[list[str]]:
     sentences: list[list[str]] = [[]]
     for line in read_lines(file):
         found = cells(line)
+        if not sentences[-1] and line.startswith(SENTENCE_ID):
+            continue
         if found and found[0] != DOCUMENT:
             sentences[-1].append(found[0])
         elif not found and sentences[-1]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lamina.data.conll import mark_entities
 from lamina.ops.lengths import valid_steps
 
 
@@ -89,7 +90,7 @@ def allowed_transitions(tags: tuple[str, ...]) -> Tensor:
     """
     size = len(tags)
     allowed = torch.ones(size + 1, size + 1, dtype=torch.bool)
-    if not all(tag == "O" or tag[:2] in ("B-", "I-", "E-", "S-") for tag in tags):
+    if not mark_entities(tags):
         return allowed
     marks_ends = any(tag[:2] in ("E-", "S-") for tag in tags)
     names = (*tags, "O")  # begin and end of a sentence are outside every entity
