@@ -259,6 +259,7 @@ def test_results_never_replace_something_else(lamina: Shell, traffic: Path, tmp_
         ("[stck]\ncell = 'gru'", "but has 'stck'; did you mean 'stack'?"),
         ("[training]\nmax_steps = 'many'", "max_steps"),
         ("[stack\n", "cannot be read as TOML"),
+        ("# naïve\n", "cannot be read as TOML"),
         ("stack = 3", "holds the table [stack], but has stack = 3"),
         ("[form]\nword_size = 3", "for a Forecaster, config.toml holds the tables [stack], [training], "),
         ("input_sise = 48", "but has 'input_sise'; did you mean 'input_size'?"),
@@ -269,7 +270,7 @@ def test_results_never_replace_something_else(lamina: Shell, traffic: Path, tmp_
 def test_a_bad_config_is_refused(
     lamina: Shell, traffic: Path, tmp_path: Path, toml: str, message: str
 ) -> None:
-    (tmp_path / "config.toml").write_text(toml)
+    (tmp_path / "config.toml").write_text(toml, encoding="latin-1")
     said = lamina.refuses("train", traffic, "--target", "cars", "--config", "config.toml", "--out", "out")
     assert message in said
     assert not (tmp_path / "out").exists()

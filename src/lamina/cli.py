@@ -266,9 +266,9 @@ def train(
     config: Annotated[
         Path | None,
         typer.Option(
-            help="TOML with [stack], which takes the place of --cell, --layers, --hidden and --direction, "
-            "[training], of --max-steps, [pretraining], for --unlabelled, [form], of a translator [decoder], "
-            "and keys such as metric or vocabulary_size; docs/text.md lists them."
+            help="TOML with \\[stack], which takes the place of --cell, --layers, --hidden and --direction, "
+            "\\[training], of --max-steps, \\[pretraining], for --unlabelled, \\[form], of a translator "
+            "\\[decoder], and keys such as metric or vocabulary_size; docs/text.md lists them."
         ),
     ] = None,
     as_json: Json = False,

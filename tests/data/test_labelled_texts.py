@@ -10,6 +10,7 @@ from lamina.data.labelled_texts import (
     encode_texts,
     label_codes,
     read_labelled_texts,
+    read_texts,
 )
 from lamina.data.vocabulary import Vocabulary
 from lamina.errors import ConfigError, DataError
@@ -57,14 +58,28 @@ def test_tables_of_texts_are_read(tmp_path: Path) -> None:
         assert read_labelled_texts(tmp_path / name) == (["good, really", "bäd"], ["1", "0"])
 
 
+def test_an_empty_cell_is_an_empty_text(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text,label\ngood,1\n,0\n"",0\n')
+    assert read_labelled_texts(tmp_path / "a.csv") == (["good", "", ""], ["1", "0", "0"])
+
+
+def test_whole_surrogate_pairs_are_characters(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(r'{"text": "\ud83d\ude00 \\ud83d"}')
+    assert read_texts(tmp_path / "a.jsonl") == ["😀 \\ud83d"]
+
+
 def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("review,label\ngood,1\n,0\n")
+    (tmp_path / "a.jsonl").write_text('{"text": "good"}\n{"text": null}\n')
+    (tmp_path / "half.jsonl").write_text('{"text": "\\ud83d\\ude00"}\n{"text": "a \\ud83d b"}\n')
     with pytest.raises(DataError, match="and no 'text'"):
         read_labelled_texts(tmp_path / "a.csv")
     with pytest.raises(DataError, match="did you mean 'review'"):
         read_labelled_texts(tmp_path / "a.csv", text="reviews")
     with pytest.raises(DataError, match="row 1 of"):
-        read_labelled_texts(tmp_path / "a.csv", text="review")
+        read_texts(tmp_path / "a.jsonl")
+    with pytest.raises(DataError, match=r"line 2 of .* has half of a surrogate pair, '\\ud83d'"):
+        read_texts(tmp_path / "half.jsonl")
     with pytest.raises(DataError, match="there is no file"):
         read_labelled_texts(tmp_path / "none.csv")
     with pytest.raises(DataError, match=r"\.csv, \.tsv or \.jsonl"):

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lamina.errors import DataError
+from lamina.errors import ConfigError, DataError
 from lamina.report.attention_picture import CELL, draw_attention
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -24,8 +24,16 @@ def test_a_square_stands_where_a_token_looked_and_is_as_dark_as_its_weight(tmp_p
     assert [e.text for e in tree.iter(f"{SVG}text")] == ["a", "<b>", "&", "x", "y"]
 
 
+def test_a_control_character_is_shown_by_its_picture(tmp_path: Path) -> None:
+    draw_attention([[1.0]], tmp_path / "a.svg", source=["\x01"], target=["\n"])
+    tree = ElementTree.parse(tmp_path / "a.svg")
+    assert [e.text for e in tree.iter(f"{SVG}text")] == ["␁", "␊"]
+
+
 def test_what_is_no_attention_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has shape \(1, 2\)"):
         draw_attention([[0.5, 0.5]], tmp_path / "a.svg", source=["a"], target=["x"])
+    with pytest.raises(ConfigError, match="cannot be written"):
+        draw_attention([[0.5]], tmp_path / "none" / "a.svg", source=["a"], target=["x"])
     with pytest.raises(DataError, match="from 0 to 1"):
         draw_attention([[-0.5]], tmp_path / "a.svg", source=["a"], target=["x"])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lamina.data.lazy_text import Tokens
 from lamina.data.text import read_lines
-from lamina.data.text_columns import is_table, read_columns
+from lamina.data.text_columns import is_json, is_table, read_columns
 from lamina.errors import ConfigError, DataError
 
 A = TypeVar("A")
@@ -183,7 +183,7 @@ def read_labelled_texts(
         label: that of the labels.
 
     Raises:
-        DataError: the file cannot be read, lacks a column, or a row lacks its text.
+        DataError: the file cannot be read, lacks a column, or a JSON line lacks its text.
     """
     texts, labels = _columns(Path(path), (text, label))
     return texts, labels
@@ -197,7 +197,7 @@ def read_texts(path: str | os.PathLike[str], *, text: str = "text") -> list[str]
         text: the column or key of the texts, where there are columns.
 
     Raises:
-        DataError: the file cannot be read, lacks the column, or a row lacks its text.
+        DataError: the file cannot be read, lacks the column, or a JSON line lacks its text.
     """
     file = Path(path)
     if is_table(file):
@@ -212,7 +212,10 @@ def _columns(file: Path, names: Sequence[str]) -> list[list[str]]:
     if not is_table(file):
         raise DataError(f"labelled texts are read from .csv, .tsv or .jsonl files, but this is '{file}'")
     frame = read_columns(file, dict(zip(names, ("text= (--text)", "label= (--label)"), strict=False)))
-    missing = frame[names[0]].is_null()
-    if missing.any():
-        raise DataError(f"every row has a text, but row {missing.arg_true()[0]} of '{file}' has none")
+    if is_json(file):
+        missing = frame[names[0]].is_null()
+        if missing.any():
+            raise DataError(f"every row has a text, but row {missing.arg_true()[0]} of '{file}' has none")
+    else:  # an empty cell is an empty text, whether or not it stands between quotation marks
+        frame = frame.with_columns(pl.col(names[0]).fill_null(""))
     return [frame[name].cast(pl.String).to_list() for name in names]

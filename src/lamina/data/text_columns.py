@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from lamina.errors import DataError, did_you_mean
 if TYPE_CHECKING:
     import polars as pl
 
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a surrogate pair, or a whole one
 TABLES = {".csv": ",", ".tsv": "\t", ".jsonl": None}  # what divides the columns
 
 
@@ -25,6 +27,11 @@ def is_table(path: Path | str) -> bool:
     (True, False)
     """
     return _kind(Path(path)) in TABLES
+
+
+def is_json(path: Path) -> bool:
+    """Whether a table is one of JSON lines."""
+    return TABLES[_kind(path)] is None
 
 
 def _kind(path: Path) -> str:
@@ -44,6 +51,8 @@ def read_columns(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
     import polars as pl
 
     separator, text = TABLES[_kind(path)], read_text(path)
+    if separator is None:
+        _require_whole_signs(text, path)
     try:
         frame = (
             pl.read_ndjson(io.StringIO(text), infer_schema_length=None)  # a key may come late
@@ -63,6 +72,22 @@ def read_columns(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
                 f"a cell of '{column}' is one text, but '{path}' has lists or objects there; write one a row"
             )
     return frame
+
+
+def _require_whole_signs(text: str, path: Path) -> None:
+    r"""Raise DataError where JSON escapes half of a surrogate pair, such as \ud83d, which is no character."""
+    for number, line in enumerate(lines_of(text) if HALF.search(text) else (), start=1):
+        if not HALF.search(line):
+            continue
+        try:
+            json.dumps(json.loads(line), ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"a text is Unicode, but line {number} of '{path}' has half of a surrogate pair, "
+                f"{error.object[error.start]!r}; leave it out or mend it"
+            ) from error
+        except ValueError:
+            return  # it is no JSON, which is told of the whole
 
 
 def _fault(text: str, separator: str | None) -> str:

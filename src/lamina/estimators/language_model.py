@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 
 from lamina.data.labelled_texts import require_share
 from lamina.data.lazy_text import TextPart, Tokens
-from lamina.data.text import Text
+from lamina.data.text import Text, require_text
 from lamina.data.vocabulary import Unit, Vocabulary
 from lamina.errors import ConfigError, DataError
 from lamina.estimators.configs import (
@@ -263,12 +263,14 @@ class LanguageModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
 
         Raises:
             ConfigError: an option is out of its range.
+            DataError: the prompt is no text.
         """
         options = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
         return self.vocabulary_.decode_each(self._draw(prompt, options, seed))
 
     def _draw(self, prompt: str, options: Sampling, seed: int) -> Iterator[int]:
         self._check_fitted()
+        require_text(prompt, "the prompt")
         read = self.vocabulary_.encode(prompt)
         if not len(read):
             raise ConfigError("a text goes on from a prompt, but this one has no token. Leave it out.")

@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lamina.errors import DataError
+from lamina.places import require_file
 
 CELL, LETTER = 22, 7  # pixels
 INK = "#1f4e79"
+VISIBLE = {
+    sign: 0x2400 + sign for sign in range(32)
+}  # control characters, which XML may not hold, as pictures
 FAINT = 0.005  # a weight below this is left white
 
 
@@ -33,7 +37,9 @@ def draw_attention(
 
     Raises:
         DataError: the weights do not have a row and a column for every token, or are not from 0 to 1.
+        ConfigError: the file cannot be written.
     """
+    require_file(path)
     matrix = np.asarray(weights, dtype=np.float64)
     if matrix.shape != (len(target), len(source)):
         raise DataError(
@@ -42,6 +48,7 @@ def draw_attention(
         )
     if not ((matrix >= 0) & (matrix <= 1 + 1e-6)).all():
         raise DataError("weights of attention are shares, from 0 to 1; pass those of attention(text)")
+    source, target = ([name.translate(VISIBLE) for name in names] for names in (source, target))
     left, top = (max((len(name) for name in names), default=0) * LETTER + 12 for names in (target, source))
     width, height = left + CELL * len(source), top + CELL * len(target)
     parts = [

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lamina.data.music import LOWEST_PITCH, as_roll, held_notes
+from lamina.places import require_file
 
 FRAME_WIDTH, KEY_HEIGHT, MARGIN, FOOT = 6, 6, 40, 32  # pixels
 TICK_FRAMES = 16
@@ -22,7 +23,9 @@ def draw_piano_roll(roll: ArrayLike, path: str | os.PathLike[str]) -> None:
 
     Raises:
         DataError: not a piano roll.
+        ConfigError: the file cannot be written.
     """
+    require_file(path)
     sounding = as_roll(roll)
     used = np.flatnonzero(sounding.any(axis=0))
     low, high = (int(used[0]), int(used[-1])) if len(used) else (39, 51)
