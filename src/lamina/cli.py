@@ -248,7 +248,7 @@ def train(
         Path | None,
         typer.Option(
             help="Texts without labels to pre-train on: plain text, a text a line, or a table with the "
-            "column --text."
+            "column --text. Takes 2,000 steps, or those of \\[pretraining] in --config."
         ),
     ] = None,
     teacher: Annotated[

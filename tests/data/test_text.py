@@ -19,6 +19,9 @@ def test_what_is_no_text_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "bad.txt").write_bytes(b"fine\nna\xefve\n")
     with pytest.raises(DataError, match=r"line 2 of .*bad.txt' has the byte 0xef"):
         read_text(tmp_path / "bad.txt")
+    (tmp_path / "wide.txt").write_bytes("fine\n".encode("utf-16"))
+    with pytest.raises(DataError, match="iconv -f utf-16 -t utf-8"):
+        read_text(tmp_path / "wide.txt")
     with pytest.raises(DataError, match="there is no file"):
         as_text(tmp_path / "none.txt")
     monkeypatch.chdir(tmp_path)

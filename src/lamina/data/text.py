@@ -69,9 +69,10 @@ def missing(path: Path) -> DataError:
 
 def not_utf8(path: Path, line: int, byte: int) -> DataError:
     """A file of text has a byte that is not UTF-8, in this line."""
+    seems = "utf-16" if line == 1 and byte in (0xFE, 0xFF) else "latin1"  # its mark of the order of bytes
     return DataError(
         f"a text is in UTF-8, but line {line} of '{path}' has the byte 0x{byte:02x}. "
-        f"Convert it, for example: iconv -f latin1 -t utf-8 {path.name}"
+        f"Convert it, for example: iconv -f {seems} -t utf-8 {path.name}"
     )
 
 
