@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lamina.errors import BackendError, ConfigError, DataError
 from lamina.nn.stack import Add, Stack, StackConfig
+from lamina.nn.transformer import TransformerConfig
 
 
 def stack(**fields: Any) -> Stack:
@@ -165,6 +166,11 @@ def test_configurations_that_cannot_be_say_why(fields: dict[str, Any], message: 
 def test_stack_without_input_size_is_refused() -> None:
     with pytest.raises(ConfigError, match="needs to know its input_size"):
         Stack(StackConfig())
+
+
+def test_what_is_no_stack_is_refused() -> None:
+    with pytest.raises(ConfigError, match="made from a StackConfig, but came TransformerConfig"):
+        Stack(TransformerConfig(input_size=3))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("directions", [("forward",), ("both",)])

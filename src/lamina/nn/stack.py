@@ -132,6 +132,10 @@ class Stack(nn.Module):
 
     def __init__(self, config: StackConfig) -> None:
         super().__init__()
+        if not isinstance(config, StackConfig):
+            raise ConfigError(
+                f"recurrent layers are made from a StackConfig, but came {type(config).__name__}"
+            )
         if config.input_size is None:
             raise ConfigError("a Stack needs to know its input_size; use config.replace(input_size=...)")
         self.config = config
