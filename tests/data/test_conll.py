@@ -46,6 +46,7 @@ def test_comments_above_a_sentence_are_no_words(tmp_path: Path) -> None:
 def test_tags_that_are_no_entities_are_told_apart() -> None:
     assert mark_entities(["O", "S-X", "I-X"])
     assert not mark_entities(["O", "DET", "X"])
+    assert not mark_entities(["S-----", "VP-A-3MS--"])  # no O: morphology, not entities
     for other in ("Z-X", "B", "B-"):
         with pytest.raises(DataError, match=f"but '{other}' stands among such as 'B-X'"):
             mark_entities(["O", "B-X", other])

@@ -52,6 +52,13 @@ def test_token_by_token_the_same_text_comes(unit: Unit) -> None:
     assert "".join(words.decode_each(signs.tolist())) == words.decode(signs)
 
 
+def test_bytes_that_are_no_character_lose_none_of_their_neighbours() -> None:
+    words = Vocabulary.fit([TEXT], unit="subword", size=257)  # a token for each byte
+    party, kanji, stray = (words.encode(text).tolist() for text in ("🎉", "日", "À"))
+    for numbers in (stray[1:] + party, party[:1] * 2 + kanji, party[:3] + kanji, stray[1:] * 9, party[:3]):
+        assert "".join(words.decode_each(numbers)) == words.decode(numbers)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.text())
 def test_subwords_know_every_text(text: str) -> None:

@@ -64,6 +64,26 @@ def test_a_loaded_model_is_the_same_bit_for_bit(tmp_path: Path, counts: bool) ->
     assert again.get_params() == model.get_params()
 
 
+def test_notes_tell_how_counts_and_network_are_weighed() -> None:
+    X, y = orders(40)
+    model = quick().fit(X, y)
+    counts, network = model.network_.shares.tolist()
+    (note,) = model.notes_
+    assert note.startswith(
+        f"counts of words ({counts:.2f}) and the network ({network:.2f}) answer together; "
+    )
+    assert quick(counts=False).fit(X, y).notes_ == ()
+
+
+def test_where_training_collapses_the_counts_answer() -> None:
+    X = ["sun and warmth", "ice and snow"] * 20
+    wild = QUICK.replace(learning_rate=1e30, clip_norm=None, max_steps=30)
+    model = quick(training=wild).fit(X, ["summer", "winter"] * 20)
+    assert model.history_.outcome == "collapsed"
+    assert model.network_.shares.tolist() == [1.0, 0.0]
+    assert model.score(X, ["summer", "winter"] * 20) == 1.0
+
+
 def test_words_never_seen_and_empty_texts_have_an_answer() -> None:
     model = quick().fit(*orders(40))
     chances = model.predict_proba(["", "snow", "☃ 雪"])

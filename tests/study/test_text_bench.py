@@ -10,6 +10,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from lamina.errors import ConfigError, DataError
+from lamina.estimators.bert_classifier import BertClassifier
+from lamina.estimators.load import load
+from lamina.estimators.text_classifier import TextClassifier
 from lamina.estimators.text_parts import Texts
 from lamina.study.bench import Job, Settings
 from lamina.study.space import Design
@@ -68,7 +71,12 @@ def test_a_run_is_scored_saved_and_refitted(bench: TextBench, design: Design, tm
     cost = bench.predict_cost(tmp_path / "model")
     assert cost.single_ms > 0
     assert cost.step_us is None
-    bench.refit(tmp_path / "model", steps=3, max_seconds=10.0, out=tmp_path / "best")
+    bench.refit(tmp_path / "model", steps=120, max_seconds=60.0, out=tmp_path / "best")
+    chosen, best = (load(tmp_path / name) for name in ("model", "best"))
+    assert isinstance(chosen, TextClassifier | BertClassifier)
+    assert isinstance(best, TextClassifier | BertClassifier)
+    assert best.network_.shares.tolist() == chosen.network_.shares.tolist()  # found before they were learned
+    assert 0 < float(chosen.network_.shares[0]) != 0.5
     assert bench.test_errors(tmp_path / "best").shape == (30,)
 
 

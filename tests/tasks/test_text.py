@@ -33,9 +33,10 @@ def test_counts_have_a_say_once_they_are_weighed() -> None:
     batch = INPUTS.collate(data, np.arange(2))
     alone = net(batch)
     torch.testing.assert_close(alone, net(batch._replace(prior=torch.zeros(2, 3))))
-    net.blend(0.75, 0.5)
+    net.weigh(0.75, 0.5)
     torch.testing.assert_close(net(batch), 0.75 * batch.prior + 0.5 * alone)
-    net.leave_to_counts()
+    torch.nn.init.constant_(net.head.weight, torch.nan)
+    net.weigh(1.0, 0.0)
     torch.testing.assert_close(net(batch), batch.prior)
 
 

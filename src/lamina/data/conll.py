@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -110,24 +110,24 @@ def cells(line: str) -> list[str]:
     return re.findall(r"[^ \t]+", line)
 
 
-def mark_entities(tags: Iterable[str]) -> bool:
-    """Whether tags are of BIO or BIOES: O, or a letter of these, a hyphen and a name; False where none is.
+def mark_entities(tags: Collection[str]) -> bool:
+    """Whether tags are of BIO or BIOES: O, or a letter of these, a hyphen and a name.
 
     Raises:
-        DataError: some are and some are not.
+        DataError: there is an O, and some of the others are of entities and some are not.
 
     >>> mark_entities(["O", "B-PER", "I-PER"]), mark_entities(["NOUN", "VERB"])
     (True, False)
     """
     known = [tag for tag in tags if tag != "O"]
     marked = [tag for tag in known if tag[:2] in ("B-", "I-", "E-", "S-") and len(tag) > 2]
-    if marked and len(marked) < len(known):
+    if marked and len(marked) < len(known) and "O" in tags:
         other = next(tag for tag in known if tag not in marked)
         raise DataError(
             f"tags of entities are O, or B-, I-, E- or S- before a name, but '{other}' stands among such as "
             f"'{marked[0]}'. Mend it, or use decoder='softmax' and metric='accuracy', which take any tags."
         )
-    return bool(marked)
+    return bool(marked) and len(marked) == len(known)
 
 
 def to_bioes(tags: list[str]) -> list[str]:

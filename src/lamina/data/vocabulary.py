@@ -20,7 +20,6 @@ UNKNOWN, END = "<unk>", "<eos>"
 CHUNK_CHARACTERS = 1 << 14  # a tokenizer keeps offsets of every token, so a long text goes in pieces
 SUBWORDS = 8_000
 BROKEN = "\ufffd"  # what bytes that are no character decode to
-LONGEST_CHARACTER = 4  # bytes in UTF-8
 
 
 class Vocabulary:
@@ -145,18 +144,18 @@ class Vocabulary:
         A subword may end within a character: its bytes wait, and "" is given, until the character is whole.
         Bytes that still wait after the last token come by themselves.
         """
-        known: list[int] = []
-        new: list[int] = []
+        tokens: list[int] = []  # since the last one that ended with a whole character
+        given = 0  # characters of their text
         for number in numbers:
-            new.append(number)
-            whole = self.decode([*known, *new])
-            if self.unit == "subword" and whole.endswith(BROKEN) and len(new) < LONGEST_CHARACTER:
-                yield ""
-                continue
-            yield whole[len(self.decode(known)) :]
-            known, new = new, []
-        if new:
-            yield self.decode([*known, *new])[len(self.decode(known)) :]
+            tokens.append(number)
+            text = self.decode(tokens)
+            sure = text.removesuffix(BROKEN) if self.unit == "subword" else text
+            yield sure[given:]
+            given = len(sure)
+            if sure == text:
+                tokens, given = [number], len(self.decode([number]))
+        if rest := self.decode(tokens)[given:]:
+            yield rest
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; exact."""

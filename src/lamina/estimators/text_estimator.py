@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from lamina.data.labelled_texts import Encoder, draw_by_class, encode_unlabelled
 from lamina.estimators.fitted import require_fitted
 from lamina.estimators.text_parts import TextParts, Texts, read_labels, strings
-from lamina.tasks.classify import Array, ClassifyObjective, ClassMetric, predict_sequences
+from lamina.tasks.classify import Array, ClassifyObjective, ClassMetric, case_scores, predict_sequences
 from lamina.tasks.counts import blend
 from lamina.tasks.distill import DistillObjective, TaughtInputs
 from lamina.tasks.text import BesideCounts, PreparedTexts, TextBatches, TextConfig, TextInputs
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from lamina.training.loop import Objective
 
 
+Shares = tuple[float, float]
+"""Weights of the counts and of the network."""
+COUNTS_ALONE: Shares = (1.0, 0.0)
 LEAST_CHANCE = 1e-12  # of a class, so that its logarithm is a number
 
 
@@ -51,9 +54,11 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
 
     Attributes:
         classes_: the labels, in the order of ``predict_proba``.
-        history_: what happened in training.
+        history_: what happened in training, to the network alone.
+        notes_: how the counts and the network are weighed, a sentence; none without counts.
     """
 
+    notes_: tuple[str, ...] = ()
     metric: ClassMetric
     validation_fraction: float
     seed: int
@@ -125,8 +130,17 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         *,
         callbacks: Sequence[Callback] = (),
         checkpoint: Path | None = None,
+        shares: Shares | None = None,
     ) -> Self:
-        """Train on prepared texts; ``classes`` are the labels in the order of the parts' class names."""
+        """Train on prepared texts.
+
+        Args:
+            parts: the texts.
+            classes: the labels, in the order of the parts' class names.
+            callbacks, checkpoint: as in ``fit``.
+            shares: weights of the counts and of the network, from a run whose validation part neither had
+                learned; None asks that of ``parts``.
+        """
         from lamina.training.loop import fit  # the trainer is not needed to predict
 
         self.classes_, self.inputs_, self.data_hash_ = classes, parts.inputs, parts.data_hash
@@ -134,7 +148,7 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             torch.manual_seed(self.seed)
             beginning = self._begin(parts, callbacks, checkpoint)
             if beginning.collapse:
-                self.network_.leave_to_counts()
+                self.network_.weigh(*COUNTS_ALONE)
                 self.network_.eval()
                 self.history_ = History(outcome="collapsed", reason=beginning.collapse)
                 return self
@@ -150,17 +164,23 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
                 callbacks=callbacks,
                 checkpoint=checkpoint,
             )
+        if self.history_.outcome == "collapsed":
+            shares = COUNTS_ALONE
         if self.inputs_.counts is not None:
-            self._blend(parts.validation)
+            self._weigh(parts.validation, shares)
         return self
 
-    def _blend(self, held_out: PreparedTexts) -> None:
-        """Weigh the network and the counts by held-out texts; a network that collapsed has no weight."""
-        if self.history_.outcome == "collapsed":
-            self.network_.leave_to_counts()
-            return
-        alone = np.log(np.maximum(self.chances(held_out), LEAST_CHANCE))
-        self.network_.blend(*blend(held_out.prior, alone, held_out.labels))
+    def _weigh(self, held_out: PreparedTexts, shares: Shares | None) -> None:
+        """Weigh the counts and the network, by held-out texts unless the weights are known."""
+        if shares is None:
+            alone = np.log(np.maximum(self.chances(held_out), LEAST_CHANCE))
+            shares = blend(held_out.prior, alone, held_out.labels)
+        self.network_.weigh(*shares)
+        score = case_scores(self.metric, held_out.labels, self.chances(held_out)).mean()
+        self.notes_ = (
+            f"counts of words ({shares[0]:.2f}) and the network ({shares[1]:.2f}) answer together; their "
+            f"{self.metric} of held-out texts is {score:.4g}",
+        )
 
     def _lessons(
         self, parts: TextParts, form: TextConfig, settings: TrainingConfig

@@ -28,7 +28,7 @@ class TextParts:
 
     Attributes:
         tokens: cuts texts into tokens.
-        training: what counts say of each of its texts comes from others.
+        training: without what counts say, which know these texts by heart.
         every: the training texts and, behind them, those without labels, if there are any.
         taught: all of these with what a teacher says of each, if there is one.
     """

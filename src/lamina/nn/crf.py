@@ -84,6 +84,9 @@ class CRF(nn.Module):
 def allowed_transitions(tags: tuple[str, ...]) -> Tensor:
     """Which tag may follow which in BIO or BIOES, as ``CRF`` takes it; tags of no such scheme may all.
 
+    Raises:
+        DataError: some tags are of entities and some are not.
+
     >>> allowed = allowed_transitions(("O", "B-X", "I-X", "B-Y", "I-Y"))
     >>> bool(allowed[1, 2]), bool(allowed[0, 2]), bool(allowed[3, 2]), bool(allowed[5, 2])
     (True, False, False, False)

@@ -20,7 +20,7 @@ from lamina.streaming.token_session import RollSession, TokenSession
 
 WHOLE: dict[str, str] = {
     "SequenceTagger": "it labels a word by the words after it too, and by the best path through the sentence",
-    "TextClassifier": "it weighs the counts of all words of a text before the network corrects them",
+    "TextClassifier": "it weighs the counts of all words of a text beside what the network has read",
     "BertClassifier": "it attends to the whole text at once",
     "Translator": "it reads a whole sentence before it writes the first word",
 }

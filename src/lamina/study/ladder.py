@@ -399,16 +399,17 @@ class Climb:
         rounds.up_to([standing], seeds)
 
     def _affordable(self, rounds: Rounds) -> Design | None:
-        """The winner; where time ended its runs or left none, the cheapest network whose steps were done.
+        """The winner; where it has no seed that trained, the cheapest trained arm of the main questions.
 
-        None where no run of any network trained.
+        Runs whose steps were all done come before those that time ended. None where no run trained.
         """
         winner = self.findings.winner
         assert winner is not None
         standing = rounds.standing(winner)
         if standing.trained:
             return winner
-        others = [one for one in rounds.standings.values() if one.design.rows == 1]
+        asked = [self.findings.compared.get(question, {}) for question in self._questions]
+        others = [rounds.standing(design) for designs in asked for design in designs.values()]
         for whole in (True, False):
             ended = [one for one in (standing, *others) if one.has_trained(whole=whole)]
             if standing in ended:

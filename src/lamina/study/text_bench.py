@@ -164,7 +164,8 @@ class TextBench:
         (texts, labels), (held_out, known) = self._training, self._validation
         whole = [*texts, *held_out], np.concatenate([labels, known])
         parts = model.prepare(whole, self._validation, self._classes)
-        model.fit_parts(parts, model.classes_).save(out)
+        counts, network = model.network_.shares.tolist()  # both now learn what they were weighed by
+        model.fit_parts(parts, model.classes_, shares=(counts, network)).save(out)
 
 
 def _source(design: Design) -> str | None:
