@@ -180,6 +180,8 @@ def test_one_class_for_all_is_evidence_of_collapse() -> None:
     nn.init.zeros_(model.head.weight)
     model.head.bias.data = torch.tensor([0.0, 5.0, 0.0])
     assert objective.constant_output(model) == "every validation sequence is called 'b'"
+    beside = ClassifyObjective(ClassifyConfig(), inputs, data, metric="accuracy", alone=False)
+    assert beside.constant_output(model) is None
     same = data.subset(np.flatnonzero(data.labels == 1))
     assert ClassifyObjective(ClassifyConfig(), inputs, same, metric="accuracy").constant_output(model) is None
 

@@ -186,7 +186,8 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self, parts: TextParts, form: TextConfig, settings: TrainingConfig
     ) -> tuple[Objective, TextBatches]:
         """What is learned, and from which batches: the labels, or what a teacher says beside them."""
-        labels = ClassifyObjective(form, self.inputs_, parts.validation, metric=self.metric)
+        alone = self.inputs_.counts is None
+        labels = ClassifyObjective(form, self.inputs_, parts.validation, metric=self.metric, alone=alone)
         if parts.taught is None:
             return labels, TextBatches(
                 parts.training, self.inputs_, batch_size=settings.batch_size, seed=self.seed

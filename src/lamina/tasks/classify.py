@@ -175,7 +175,11 @@ class ClassifyBatches:
 
 
 class ClassifyObjective:
-    """Cross-entropy to descend; the metric on validation sequences to select by."""
+    """Cross-entropy to descend; the metric on validation sequences to select by.
+
+    Args:
+        alone: nothing answers beside the network, so that one class for all sequences is a failure.
+    """
 
     def __init__(
         self,
@@ -184,6 +188,7 @@ class ClassifyObjective:
         validation: Labelled,
         *,
         metric: ClassMetric,
+        alone: bool = True,
     ) -> None:
         if metric not in get_args(ClassMetric):
             raise ConfigError(
@@ -192,7 +197,7 @@ class ClassifyObjective:
             )
         self.higher_is_better = metric == "accuracy"
         self._inputs, self._validation, self._metric = inputs, validation, metric
-        self.label_smoothing = config.label_smoothing
+        self.label_smoothing, self._alone = config.label_smoothing, alone
 
     def loss(self, network: nn.Module, batch: Any) -> Tensor:
         return nn.functional.cross_entropy(network(batch), batch.labels, label_smoothing=self.label_smoothing)
@@ -208,6 +213,8 @@ class ClassifyObjective:
 
     def constant_output(self, network: nn.Module) -> str | None:
         """Every validation sequence gets the same class though there are several."""
+        if not self._alone:
+            return None
         predicted = predict_sequences(network, self._inputs, self._validation).argmax(axis=1)
         if len(np.unique(predicted)) == 1 and len(np.unique(self._validation.labels)) > 1:
             return f"every validation sequence is called {self._inputs.classes[int(predicted[0])]!r}"
