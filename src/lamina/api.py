@@ -297,10 +297,8 @@ def study(
             )
         _require_change(table, horizon, allowed)
         table, checks = _without_leaks(table, horizon, allowed)
-        bench, facts = (
-            ForecastBench(table, horizon=horizon, metric=_metric(metric or "mase"), path=name),
-            _facts(table),
-        )
+        bench = ForecastBench(table, horizon=horizon, metric=_metric(metric or "mase"), path=name)
+        facts = _facts(table)
     record = run_study(
         bench,
         folder,

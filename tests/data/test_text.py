@@ -28,7 +28,7 @@ def test_what_is_no_text_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(DataError, match=r"Pass Path\('bad.txt'\)"):
         as_text("bad.txt")
     with pytest.raises(DataError, match="a text is a string but row 1 is NoneType"):
-        as_text(["a", None])  # type: ignore[list-item]
+        as_text(["a", None])  # type: ignore[list-item]  # what is refused
     for halved, where in (("a \ud800", "this one"), (["a \ud800"], "row 0")):
         with pytest.raises(DataError, match=rf"{where} has half of a surrogate pair, '\\ud800', at 2; leave"):
             as_text(halved)

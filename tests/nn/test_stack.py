@@ -170,7 +170,7 @@ def test_stack_without_input_size_is_refused() -> None:
 
 def test_what_is_no_stack_is_refused() -> None:
     with pytest.raises(ConfigError, match="made from a StackConfig, but came TransformerConfig"):
-        Stack(TransformerConfig(input_size=3))  # type: ignore[arg-type]
+        Stack(TransformerConfig(input_size=3))  # type: ignore[arg-type]  # what is refused
 
 
 @pytest.mark.parametrize("directions", [("forward",), ("both",)])

@@ -144,6 +144,7 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         from lamina.training.loop import fit  # the trainer is not needed to predict
 
         self.classes_, self.inputs_, self.data_hash_ = classes, parts.inputs, parts.data_hash
+        self.notes_ = ()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             beginning = self._begin(parts, callbacks, checkpoint)
@@ -167,20 +168,22 @@ class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         if self.history_.outcome == "collapsed":
             shares = COUNTS_ALONE
         if self.inputs_.counts is not None:
-            self._weigh(parts.validation, shares)
+            self.network_.weigh(*(shares or self._shares(parts.validation)))
         return self
 
-    def _weigh(self, held_out: PreparedTexts, shares: Shares | None) -> None:
-        """Weigh the counts and the network, by held-out texts unless the weights are known."""
-        if shares is None:
-            alone = np.log(np.maximum(self.chances(held_out), LEAST_CHANCE))
-            shares = blend(held_out.prior, alone, held_out.labels)
-        self.network_.weigh(*shares)
-        score = case_scores(self.metric, held_out.labels, self.chances(held_out)).mean()
+    def _shares(self, held_out: PreparedTexts) -> Shares:
+        """The weights of the counts and of the network, by held-out texts; the notes then tell them."""
+        from scipy.special import softmax
+
+        alone = np.log(np.maximum(self.chances(held_out), LEAST_CHANCE))
+        shares = blend(held_out.prior, alone, held_out.labels)
+        both = softmax(shares[0] * held_out.prior + shares[1] * alone, axis=1)
+        score = case_scores(self.metric, held_out.labels, both).mean()
         self.notes_ = (
             f"counts of words ({shares[0]:.2f}) and the network ({shares[1]:.2f}) answer together; their "
             f"{self.metric} of held-out texts is {score:.4g}",
         )
+        return shares
 
     def _lessons(
         self, parts: TextParts, form: TextConfig, settings: TrainingConfig

@@ -15,9 +15,8 @@ from lamina.places import require_file
 
 CELL, LETTER = 22, 7  # pixels
 INK = "#1f4e79"
-VISIBLE = {
-    sign: 0x2400 + sign for sign in range(32)
-}  # control characters, which XML may not hold, as pictures
+# control characters, which XML may not hold, as their pictures
+VISIBLE = {sign: 0x2400 + sign for sign in range(32)}
 FAINT = 0.005  # a weight below this is left white
 
 

@@ -111,13 +111,13 @@ def blend(counts: Array, network: Array, labels: NDArray[np.int64]) -> tuple[flo
         labels: (n,).
     """
     from scipy.optimize import minimize
+    from scipy.special import logsumexp
 
     rows = np.arange(len(labels))
 
     def cost(weights: Array) -> float:
         scores = weights[0] * counts + weights[1] * network
-        scores = scores - scores.max(axis=1, keepdims=True)
-        nats = np.log(np.exp(scores).sum(axis=1)) - scores[rows, labels]
+        nats = logsumexp(scores, axis=1) - scores[rows, labels]
         return float(nats.sum() + 0.5 * PULL * ((weights - 0.5) ** 2).sum())
 
     found = minimize(cost, np.array([0.5, 0.5]), method="L-BFGS-B", bounds=[(0.0, None)] * 2)

@@ -153,9 +153,8 @@ class BesideCounts(nn.Module):
     def scores(self, read: Tensor, batch: TextBatch) -> Tensor:
         """r (batch, size) -> logits (batch, classes)."""
         counts, network = self.shares
-        heard = torch.where(
-            network == 0, 0.0, network * self.head(read)
-        )  # no NaN of a network that collapsed
+        # a network that collapsed may say NaN, which a weight of zero does not silence
+        heard = torch.where(network == 0, 0.0, network * self.head(read))
         logits: Tensor = counts * batch.prior + heard
         return logits
 
