@@ -17,6 +17,8 @@ class TokenEmbedding(nn.Module):
         tokens: how many there are.
         size: features of a vector.
         dropout: share of the tokens whose vector is zero, wherever they stand in the batch; one draw a call.
+        tied: an output layer has the same vectors. Their gradient from here is sparse and is added to the one
+            from there, which is whole, so that no matrix of the whole vocabulary is made twice.
 
     Source of the dropout: Gal & Ghahramani 2016, arXiv:1512.05287, section 4.2.
 
@@ -24,16 +26,16 @@ class TokenEmbedding(nn.Module):
     torch.Size([1, 3, 4])
     """
 
-    def __init__(self, tokens: int, size: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, tokens: int, size: int, *, dropout: float = 0.0, tied: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(tokens, size))
-        self.dropout = dropout
+        self.dropout, self.tied = dropout, tied
         # the scale at which a tied output layer starts with logits of about 1
         nn.init.normal_(self.weight, std=size**-0.5)
 
     @override
     def forward(self, ids: Tensor) -> Tensor:
-        vectors = F.embedding(ids, self.weight)
+        vectors = F.embedding(ids, self.weight, sparse=self.tied)
         if not self.training or self.dropout == 0:
             return vectors
         mask = dropout_mask((len(self.weight), 1), self.dropout, like=self.weight)

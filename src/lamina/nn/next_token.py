@@ -12,6 +12,7 @@ vectors; here all have vectors of one size, so that an embedding can be tied to 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +20,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from typing_extensions import override
+
+from lamina.errors import BackendError
+from lamina.ops.reuse import reusable
+from lamina.ops.softmax import softmax_errors_
 
 CHUNK_SCORES = 1 << 22
 """Scores that are held at a time: 16 MB of float32, which the last cache of many processors holds."""
@@ -43,11 +48,9 @@ class Output(NamedTuple):
 
     def softmaxes(self) -> list[tuple[Tensor, Tensor]]:
         """Weight and bias of each softmax: of the head with an entry for each class, then of each class."""
+        parts = [(self.weight[begin:end], self.bias[begin:end]) for begin, end in self.ranges()]
         if self.class_weight is None or self.class_bias is None:
-            return [(self.weight, self.bias)]
-        sizes = [end - begin for begin, end in self.ranges()]
-        # the gradient of a split is one concatenation, that of each slice a matrix of the whole vocabulary
-        parts = list(zip(torch.split(self.weight, sizes), torch.split(self.bias, sizes), strict=True))
+            return parts
         head = torch.cat((parts[0][0], self.class_weight)), torch.cat((parts[0][1], self.class_bias))
         return [head, *parts[1:]]
 
@@ -69,7 +72,7 @@ def mean_nats(y: Tensor, output: Output, targets: Tensor) -> Tensor:
     """The mean negative log-likelihood of ``targets``, a scalar: cross-entropy.
 
     Scores are made for some rows at a time and turned into gradients at once, so that those of no whole batch
-    are written: memory is bounded, and less of it is moved. There are first derivatives only.
+    are written: memory is bounded, and less of it is moved. There are first derivatives only, and once.
 
     Args:
         y: what the layer reads, (rows, size).
@@ -81,29 +84,29 @@ def mean_nats(y: Tensor, output: Output, targets: Tensor) -> Tensor:
     >>> bool(mean_nats(y, output, targets).isclose(F.cross_entropy(y @ output.weight.T, targets)))
     True
     """
-    head, *classes = output.softmaxes()
-    if not classes:
-        return _sum_nats(y, *head, targets) / len(y)
+    layer = [one for one in output if isinstance(one, Tensor)]
+    if torch.is_grad_enabled() and any(one.requires_grad for one in (y, *layer)):
+        mean: Tensor = _MeanNats.apply(y, targets, output.cutoffs, *layer)  # type: ignore[no-untyped-call]  # torch's own
+        return mean
+    y, nats = y.to(output.weight.dtype), output.weight.new_zeros(())
+    for (weight, bias), (rows, wanted) in zip(output.softmaxes(), _judged(output, targets), strict=True):
+        read = y if rows is None else y[rows]
+        for some in _chunks(read, weight):
+            nats += F.cross_entropy(F.linear(read[some], weight, bias), wanted[some], reduction="sum")
+    return nats / len(y)
+
+
+def _judged(output: Output, targets: Tensor) -> Iterator[tuple[Tensor | None, Tensor]]:
+    """For each softmax the rows that it judges, None for all, and the entry of it that each wants."""
+    if not output.cutoffs:
+        yield None, targets
+        return
     edges = torch.tensor(output.cutoffs, device=targets.device)
     places = torch.bucketize(targets, edges, right=True)  # 0 in the head, k in class k - 1
-    total = _sum_nats(y, *head, torch.where(places == 0, targets, edges[0] + places - 1))
-    for k, layer in enumerate(classes):
+    yield None, torch.where(places == 0, targets, edges[0] + places - 1)
+    for k, edge in enumerate(output.cutoffs):
         rows = (places == k + 1).nonzero().flatten()
-        if len(rows):
-            total = total + _sum_nats(y[rows], *layer, targets[rows] - edges[k])
-    return total / len(y)
-
-
-def _sum_nats(y: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-    """Negative log-likelihood of a softmax, summed over rows."""
-    y = y.to(weight.dtype)
-    if torch.is_grad_enabled() and any(one.requires_grad for one in (y, weight, bias)):
-        total: Tensor = _SumNats.apply(y, weight, bias, targets)  # type: ignore[no-untyped-call]  # torch's own
-        return total
-    total = y.new_zeros(())
-    for rows in _chunks(y, weight):
-        total += F.cross_entropy(F.linear(y[rows], weight, bias), targets[rows], reduction="sum")
-    return total
+        yield rows, targets[rows] - edge
 
 
 def _chunks(y: Tensor, weight: Tensor) -> list[slice]:
@@ -111,43 +114,70 @@ def _chunks(y: Tensor, weight: Tensor) -> list[slice]:
     return [slice(begin, begin + size) for begin in range(0, len(y), size)]
 
 
-class _SumNats(torch.autograd.Function):
-    """``_sum_nats``, whose gradients are made on the way forward, where each chunk's scores still are.
+class _MeanNats(torch.autograd.Function):
+    """``mean_nats``, whose gradients are made on the way forward, where each chunk's scores still are.
 
-    Under autocast the three products are of its type; softmaxes and sums are not.
+    The gradient of the weights is one matrix that every softmax writes its rows of. Under autocast the three
+    products are of its type; softmaxes and sums are not.
     """
 
     @staticmethod
     @override
-    def forward(ctx: Any, y: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-        device = y.device.type
-        product = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else y.dtype
-        to_y, to_weight, to_bias = torch.empty_like(y), torch.zeros_like(weight), torch.zeros_like(bias)
-        total = y.new_zeros(())
+    def forward(ctx: Any, y: Tensor, targets: Tensor, cutoffs: tuple[int, ...], *layer: Tensor) -> Tensor:
+        device, (weight, bias, *classes) = y.device.type, layer
+        product = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        room = reusable(tuple(weight.shape), weight.dtype) if device == "cpu" else torch.empty_like(weight)
+        gradients = Output(room, torch.empty_like(bias), cutoffs, *map(torch.empty_like, classes))
+        to_y = torch.zeros(y.shape, dtype=weight.dtype, device=y.device)
         with torch.autocast(device, enabled=False):
-            factor, offset = weight.to(product), bias.to(product)
-            for rows in _chunks(y, weight):
-                read = y[rows].to(product)
-                scores = torch.addmm(offset, read, factor.T)  # (some rows, tokens)
-                chances = scores.to(y.dtype).log_softmax(-1)
-                wanted = targets[rows, None]
-                total -= chances.gather(1, wanted).sum()
-                # the gradient of the scores: softmax, less 1 at the target
-                less = chances.new_full((1, 1), -1.0).expand_as(wanted)
-                errors = chances.exp_().scatter_add_(1, wanted, less)
-                to_bias += errors.sum(0)
-                errors = errors.to(product)
-                to_y[rows] = torch.mm(errors, factor)
-                if product == weight.dtype:
-                    to_weight.addmm_(errors.T, read)
-                else:
-                    to_weight += torch.mm(errors.T, read)
-        ctx.save_for_backward(to_y, to_weight, to_bias)
-        return total
+            rounded = Output(weight.to(product), bias.to(product), cutoffs, *(one.to(product) for one in classes))
+            nats = _add_gradients(y.to(product), rounded, targets, gradients, to_y)
+        ctx.gradients = to_y.to(y.dtype), None, None, *(one for one in gradients if isinstance(one, Tensor))
+        return nats.to(weight.dtype) / len(y)
 
     @staticmethod
     @once_differentiable
     @override
-    def backward(ctx: Any, total: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        to_y, to_weight, to_bias = ctx.saved_tensors
-        return to_y * total, to_weight * total, to_bias * total, None
+    def backward(ctx: Any, factor: Tensor) -> tuple[Tensor | None, ...]:
+        gradients: tuple[Tensor | None, ...] | None = ctx.gradients
+        if gradients is None:
+            raise BackendError(
+                "the gradients of this likelihood were handed out before, and are kept only once; "
+                "compute mean_nats again instead of a second backward"
+            )
+        ctx.gradients = None  # whoever gets them owns them, and may write into them
+        if factor.device.type != "cpu" or float(factor) != 1:
+            for one in gradients:
+                if one is not None:
+                    one *= factor
+        return gradients
+
+
+def _add_gradients(read: Tensor, output: Output, targets: Tensor, gradients: Output, to_y: Tensor) -> Tensor:
+    """Write the gradients of the layer, add those of what it reads, and return the sum of -log p."""
+    scale, total = 1 / max(1, len(read)), to_y.new_zeros(())
+    rooms = gradients.softmaxes()
+    for (weight, bias), (to_weight, to_bias), (rows, wanted) in zip(
+        output.softmaxes(), rooms, _judged(output, targets), strict=True
+    ):
+        part = read if rows is None else read[rows]
+        if not len(part):
+            to_weight.zero_()
+            to_bias.zero_()
+        for some in _chunks(part, weight):
+            errors = torch.addmm(bias, part[some], weight.T)  # scores, until the next line
+            nats, over_rows = softmax_errors_(errors, wanted[some], scale)
+            total += nats
+            back = torch.mm(errors, weight).to(to_y.dtype)
+            if rows is None:
+                to_y[some] += back
+            else:
+                to_y.index_add_(0, rows[some], back)
+            put = Tensor.copy_ if some.start == 0 else Tensor.add_
+            put(to_weight, torch.mm(errors.T, part[some]))
+            put(to_bias, over_rows)
+    if gradients.class_weight is not None and gradients.class_bias is not None:
+        head, edge = rooms[0], output.cutoffs[0]  # a copy, where the classes stand behind the tokens
+        gradients.weight[:edge], gradients.class_weight[:] = head[0][:edge], head[0][edge:]
+        gradients.bias[:edge], gradients.class_bias[:] = head[1][:edge], head[1][edge:]
+    return total

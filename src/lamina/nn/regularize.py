@@ -11,11 +11,28 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from lamina.ops.call import ZoneoutMasks, ZoneoutRates
+from lamina.ops.dropout import drop
 
 
 def dropout_mask(shape: tuple[int, ...], rate: float, *, like: Tensor) -> Tensor:
     """Draw a mask of 0 and 1 / (1 - rate): multiplying by it keeps the mean."""
     return F.dropout(like.new_ones(shape), rate)
+
+
+class Dropout(nn.Module):
+    """Drop single numbers, anew at each call: any shape -> same shape."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return drop(x, self.rate) if self.training else x
+
+    @override
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}"
 
 
 class VariationalDropout(nn.Module):
@@ -73,4 +90,4 @@ def drop_weight(r: Tensor, rate: float, *, training: bool) -> Tensor:
 
     Source: DropConnect as in Merity et al. 2017, arXiv:1708.02182.
     """
-    return F.dropout(r, rate, training) if rate else r
+    return drop(r, rate) if training else r

@@ -12,7 +12,7 @@ from typing_extensions import override
 from lamina._config import Config
 from lamina.errors import ConfigError, DataError
 from lamina.nn.recurrent import Direction, LayerState, Recurrent
-from lamina.nn.regularize import VariationalDropout
+from lamina.nn.regularize import Dropout, VariationalDropout
 from lamina.ops.cells import find_cell
 from lamina.ops.lengths import zero_padding
 
@@ -283,7 +283,7 @@ def _layer(config: StackConfig, input_size: int, hidden_size: int, direction: Di
 
 
 def _dropout(config: StackConfig) -> nn.Module:
-    return nn.Dropout(config.dropout) if config.dropout_mask == "step" else VariationalDropout(config.dropout)
+    return Dropout(config.dropout) if config.dropout_mask == "step" else VariationalDropout(config.dropout)
 
 
 class Replace(nn.Module):

@@ -92,7 +92,7 @@ class LanguageNetwork(nn.Module):
                 "leave out what is beyond"
             )
         self.config = config
-        self.embed = TokenEmbedding(tokens, size, dropout=config.embedding_dropout)
+        self.embed = TokenEmbedding(tokens, size, dropout=config.embedding_dropout, tied=config.tied)
         self.input_dropout = VariationalDropout(config.input_dropout)
         self.body = Stack(stack.replace(input_size=size))
         self.body.require_causal("predict the next token")

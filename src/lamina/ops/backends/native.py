@@ -6,12 +6,8 @@ the kernels fill, and hands their addresses over.
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
@@ -22,6 +18,8 @@ import lamina.ops._native as kernels
 from lamina.errors import BackendError, DataError
 from lamina.ops.call import Backend, Call, ZoneoutMasks, ZoneoutRates, length_faults
 from lamina.ops.cells import CELLS, GRU, LSTM, Cell, LayerNormGRU, LayerNormLSTM, Relu, State, Tanh
+from lamina.ops.native_team import native_threads
+from lamina.ops.reuse import reusable
 
 _CELLS: tuple[type[Cell], ...] = (Tanh, Relu, LSTM, GRU, LayerNormLSTM, LayerNormGRU)
 """In the order of ``enum class Cell`` in csrc/problem.h."""
@@ -29,10 +27,6 @@ _CELLS: tuple[type[Cell], ...] = (Tanh, Relu, LSTM, GRU, LayerNormLSTM, LayerNor
 _WORTH_A_TEAM = 1_000_000
 """Products in a forward pass from which threads share the work: about 20 us of one core, while another that
 is busy elsewhere may keep the team waiting for milliseconds."""
-
-_WORTH_HUGE_PAGES = 32 << 20
-"""Bytes from which what is kept for backward lies on huge pages. Up to here malloc of glibc hands out again
-what was freed; a larger block comes from the system anew in every call."""
 
 Tensors = Sequence[Tensor | None]
 """x, h0, c0, w, r, b, c, projection and the cell's extra parameters in its order; c0, b, c and the projection
@@ -137,13 +131,6 @@ def _zoneout(call: Call) -> tuple[list[Tensor | None], list[float]]:
     return list(masks), list(rates)
 
 
-@cache
-def _team_joined() -> bool:
-    """Whether the kernels run on torch's own threads; without them they run on the caller's alone."""
-    found: bool = kernels.join_team(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
-    return found
-
-
 @dataclass(frozen=True, eq=False)
 class _Plan:
     """Everything about a call that has no gradient."""
@@ -167,7 +154,7 @@ class _Plan:
         assert r is not None
         batch, time, _ = x.shape
         products = batch * time * (w.numel() + r.numel())
-        threads = torch.get_num_threads() if products >= _WORTH_A_TEAM and _team_joined() else 1
+        threads = native_threads() if products >= _WORTH_A_TEAM else 1
         lengths, recurrent_mask, *keep = masks
         return cls(
             cell=CELLS[options["cell"]],
@@ -226,26 +213,11 @@ def _forward(plan: _Plan, tensors: Tensors, *, training: bool) -> tuple[Tensor, 
     final = [torch.empty_like(state) for state in states]
     steps = batch * time if plan.lengths is None else int(plan.lengths.sum())
     room = steps * kernels.saved_width(problem, plan.unit) if training else 0
-    saved = _large(room, _computed(x.dtype))
+    saved = reusable((room,), _computed(x.dtype))
     cn = final[1] if len(final) > 1 else None
     problem.give_outputs(_address(y), _address(final[0]), _address(cn), _address(saved))
     plan.run(kernels.forward, problem)
     return y, final, saved
-
-
-def _large(numbers: int, dtype: torch.dtype) -> Tensor:
-    """Room for so many numbers, on huge pages where it is worth it and the system has them.
-
-    Pages of 4 KiB, a fault each, took up to a third of a forward pass (200 steps of 32 rows, 256 units).
-    """
-    size = numbers * dtype.itemsize
-    if size < _WORTH_HUGE_PAGES or not hasattr(mmap, "MADV_HUGEPAGE"):
-        return torch.empty(numbers, dtype=dtype)
-    pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    # a kernel built without huge pages refuses the advice, and the block is as good as any other
-    with suppress(OSError):
-        pages.madvise(mmap.MADV_HUGEPAGE)
-    return torch.frombuffer(pages, dtype=dtype, count=numbers)
 
 
 def _backward(

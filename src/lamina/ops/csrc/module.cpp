@@ -6,6 +6,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include "dropout.h"
 #include "processor.h"
 #include "scan.h"
 #include "team.h"
@@ -90,6 +91,23 @@ void bind_problem(nb::module_& m, const char* name) {
   m.def("backward", &lamina::backward<S>, nb::call_guard<nb::gil_scoped_release>());
 }
 
+template <class S>
+void drop(Address x, Address y, lamina::Size numbers, std::uint64_t seed, double rate, int threads) {
+  lamina::drop(reinterpret_cast<const S*>(x), reinterpret_cast<S*>(y), numbers, seed, rate, threads);
+}
+
+template <class S>
+double softmax_errors(std::pair<lamina::Size, lamina::Size> shape, Address scores, Address targets, double scale,
+                      Address to_bias, const std::string& unit, int threads) {
+  lamina::Scores<S> s{};
+  std::tie(s.rows, s.tokens) = shape;
+  s.scores = reinterpret_cast<S*>(scores);
+  s.targets = reinterpret_cast<const lamina::Size*>(targets);
+  s.scale = static_cast<lamina::Compute<S>>(scale);
+  s.to_bias = reinterpret_cast<lamina::Compute<S>*>(to_bias);
+  return lamina::softmax_errors(s, unit, threads);
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -106,6 +124,15 @@ NB_MODULE(_native, m) {
         "How many groups of rows a batch is cut into for a number of threads.");
   m.def("peak_gflops", &lamina::peak_gflops, nb::call_guard<nb::gil_scoped_release>(),
         "What a unit's multipliers reach in registers on a number of threads, float32.");
+  constexpr const char* of_drop = "Dropout of so many numbers from one address to another, by a seed.";
+  m.def("drop_float32", &drop<float>, nb::call_guard<nb::gil_scoped_release>(), of_drop);
+  m.def("drop_float64", &drop<double>, nb::call_guard<nb::gil_scoped_release>(), of_drop);
+  m.def("drop_bfloat16", &drop<lamina::Bf16>, nb::call_guard<nb::gil_scoped_release>(), of_drop);
+  constexpr const char* of_errors = "Scores to the gradient of their cross-entropy in place; returns its sum.";
+  m.def("softmax_errors_float32", &softmax_errors<float>, nb::call_guard<nb::gil_scoped_release>(), of_errors);
+  m.def("softmax_errors_float64", &softmax_errors<double>, nb::call_guard<nb::gil_scoped_release>(), of_errors);
+  m.def("softmax_errors_bfloat16", &softmax_errors<lamina::Bf16>, nb::call_guard<nb::gil_scoped_release>(),
+        of_errors);
   bind_problem<float>(m, "ProblemFloat32");
   bind_problem<double>(m, "ProblemFloat64");
   bind_problem<lamina::Bf16>(m, "ProblemBfloat16");

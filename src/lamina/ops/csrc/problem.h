@@ -125,6 +125,20 @@ struct Share {
   WeightGradients<T> gradients;
 };
 
+// Rows of scores, of which each has one wanted entry; in their place comes the gradient of `scale` times the sum
+// of -log(softmax) at the wanted entries.
+template <class S>
+struct Scores {
+  using T = Compute<S>;
+  Size rows, tokens;
+  S* scores;            // (rows, tokens)
+  const Size* targets;  // (rows)
+  T scale;
+  T* to_bias;    // (members, tokens): each member's sums of the rows' gradients
+  T* temporary;  // (members, room), a room for each member
+  Size room;     // of whole vectors, as many as hold a row
+};
+
 // The entry points of one instruction set.
 template <class S>
 struct Kernels {
@@ -137,6 +151,7 @@ struct Kernels {
   void (*pack_backward)(const Problem<S>&, const CellShape&, const Packed<T>&, int member, int members);
   void (*forward)(const Share<S>&);
   void (*backward)(const Share<S>&);
+  double (*softmax_errors)(const Scores<S>&, int member, int members);  // the sum, for a share of the rows
   T (*exercise)(Size rounds);  // multiply and add in registers, to find the processor's limit
   Size operations_per_round;
 };

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <memory>
 #include <new>
 #include <numeric>
 #include <stdexcept>
 
 #include "processor.h"
+#include "stored.h"
 #include "team.h"
 #include "units.h"
 
@@ -52,19 +52,6 @@ const Kernels<S>& kernels(const std::string& name) {
     if (unit != nullptr && name == unit->name) return unit->kernels;
   }
   throw std::invalid_argument("no kernels are called '" + name + "'");
-}
-
-// What a float is rounded to in bfloat16: to nearest, ties to even; a NaN stays one.
-template <class S>
-S stored(Compute<S> value) {
-  return value;
-}
-template <>
-Bf16 stored(float value) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  bits = value == value ? bits + 0x7fff + ((bits >> 16) & 1) : bits | 0x400000;
-  return {static_cast<std::uint16_t>(bits >> 16)};
 }
 
 // Numbers on a cache line of their own, not set to anything.
@@ -323,6 +310,32 @@ void backward(const Problem<S>& p, const std::string& name, int threads, int blo
   run_team(all.workers, [&](int member, int team) { sum_gradients(p, all.shape, all.sizes, sums, member, team); });
 }
 
+template <class S>
+double softmax_errors(Scores<S> scores, const std::string& name, int threads) {
+  using T = Compute<S>;
+  const Kernels<S>& unit = kernels<S>(name);
+  for (Size row = 0; row < scores.rows; ++row)
+    if (scores.targets[row] < 0 || scores.targets[row] >= scores.tokens)
+      throw std::out_of_range("target " + std::to_string(scores.targets[row]) + " is none of " +
+                              std::to_string(scores.tokens) + " entries");
+  T* const to_bias = scores.to_bias;
+  scores.room = round_up(scores.tokens, unit.columns);
+  const Buffer<T> temporary(threads * scores.room), sums(threads * scores.tokens);
+  scores.temporary = temporary.get();
+  scores.to_bias = sums.get();
+  std::vector<double> nats(threads, 0.0);
+  int ran = 1;
+  run_team(threads, [&](int member, int team) {
+    nats[member] = unit.softmax_errors(scores, member, team);
+    if (member == 0) ran = team;
+  });
+  for (Size i = 0; i < scores.tokens; ++i) {
+    to_bias[i] = 0;
+    for (int member = 0; member < ran; ++member) to_bias[i] += sums.get()[member * scores.tokens + i];
+  }
+  return std::accumulate(nats.begin(), nats.end(), 0.0);
+}
+
 double peak_gflops(const std::string& name, int threads) {
   constexpr Size kRounds = 2000000;
   constexpr int kAttempts = 7;
@@ -345,6 +358,9 @@ double peak_gflops(const std::string& name, int threads) {
 template Size saved_width(const Problem<float>&, const std::string&);
 template Size saved_width(const Problem<double>&, const std::string&);
 template Size saved_width(const Problem<Bf16>&, const std::string&);
+template double softmax_errors(Scores<float>, const std::string&, int);
+template double softmax_errors(Scores<double>, const std::string&, int);
+template double softmax_errors(Scores<Bf16>, const std::string&, int);
 template void forward(const Problem<float>&, const std::string&, int, int);
 template void forward(const Problem<double>&, const std::string&, int, int);
 template void forward(const Problem<Bf16>&, const std::string&, int, int);

@@ -24,6 +24,11 @@ Size saved_width(const Problem<S>& problem, const std::string& unit);
 template <class S>
 void forward(const Problem<S>& problem, const std::string& unit, int threads, int blocks);
 
+// Turn rows of scores into the gradient of their cross-entropy; see Scores, of which `to_bias` is (tokens) here
+// and the temporary memory is not needed. Returns the sum of -log(softmax) at the targets.
+template <class S>
+double softmax_errors(Scores<S> scores, const std::string& unit, int threads);
+
 // The most float32 operations a second that `threads` threads reach in registers, in thousand millions.
 double peak_gflops(const std::string& unit, int threads);
 

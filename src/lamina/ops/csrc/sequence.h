@@ -2,6 +2,7 @@
 #pragma once
 #include "backward.h"
 #include "forward.h"
+#include "softmax.h"
 #include "weights.h"
 
 namespace lamina {
@@ -19,6 +20,7 @@ constexpr Kernels<S> sequence() {
           Weights::backward,
           Forward<S, Dot, MaxRows>::run,
           Backward<S, Dot, MaxRows>::run,
+          Softmax<S, Dot::bytes>::errors,
           M::exercise,
           2 * MaxRows * M::columns};
 }

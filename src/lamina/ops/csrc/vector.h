@@ -7,22 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "problem.h"
+#include "stored.h"
 
 namespace lamina {
 namespace {
-
-// How a number is stored and how it is computed with.
-template <class T>
-T widened(T value) {
-  return value;
-}
-inline float widened(Bf16 value) {
-  const std::uint32_t bits = static_cast<std::uint32_t>(value.bits) << 16;
-  float wide;
-  __builtin_memcpy(&wide, &bits, sizeof wide);
-  return wide;
-}
 
 // The bits of numbers side by side, and the rounding of floats to bfloat16: to nearest, ties to even.
 template <int Bytes>

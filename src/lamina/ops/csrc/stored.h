@@ -1,0 +1,35 @@
+// Single numbers as they are stored and as they are computed with, for code outside the units.
+#pragma once
+#include <cstring>
+
+#include "problem.h"
+
+namespace lamina {
+namespace {
+
+template <class T>
+T widened(T value) {
+  return value;
+}
+[[maybe_unused]] inline float widened(Bf16 value) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(value.bits) << 16;
+  float wide;
+  std::memcpy(&wide, &bits, sizeof wide);
+  return wide;
+}
+
+// What a float is rounded to in bfloat16: to nearest, ties to even; a NaN stays one.
+template <class S>
+S stored(Compute<S> value) {
+  return value;
+}
+template <>
+[[maybe_unused]] inline Bf16 stored(float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  bits = value == value ? bits + 0x7fff + ((bits >> 16) & 1) : bits | 0x400000;
+  return {static_cast<std::uint16_t>(bits >> 16)};
+}
+
+}  // namespace
+}  // namespace lamina

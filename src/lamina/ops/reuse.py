@@ -1,0 +1,79 @@
+"""Large tensors in memory that was used before.
+
+A block of many megabytes comes from the system anew whenever it is allocated, and its pages are cleared one by
+one as they are touched: in a training step that keeps 84 MB for backward, that took 67 of 407 ms.
+"""
+
+from __future__ import annotations
+
+import mmap
+import weakref
+from contextlib import suppress
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_LARGE = 8 << 20
+"""Bytes from which a tensor is made here; a smaller one malloc hands out again itself."""
+
+_free: list[mmap.mmap] = []
+"""Blocks without a tensor. Lists are changed in one step each, so that any thread may give a block back."""
+
+
+def reusable(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Return a tensor on the CPU, not set to anything.
+
+    Its memory goes to the next tensor of about this size once it is no longer used. Until then the system may
+    take it back where it runs short (MADV_FREE).
+
+    >>> reusable((2, 3), torch.bfloat16).shape
+    torch.Size([2, 3])
+    """
+    numbers = int(np.prod(shape, dtype=np.int64))
+    size = numbers * dtype.itemsize
+    if size < _LARGE or not hasattr(mmap, "MADV_FREE"):
+        return torch.empty(shape, dtype=dtype)
+    block = _taken(size) or _made(_rounded(size))
+    held = np.frombuffer(block, dtype=np.uint8)
+    # the tensor holds the array, and nothing else does
+    weakref.finalize(held, _give_back, block).atexit = False
+    return torch.from_numpy(held)[:size].view(dtype).view(shape)
+
+
+def _rounded(size: int) -> int:
+    """The next of four sizes between powers of two, so that tensors of nearly one size can share a block."""
+    step = 1 << (size.bit_length() - 3)
+    return -(-size // step) * step
+
+
+def _made(size: int) -> mmap.mmap:
+    block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    # a kernel built without huge pages refuses the advice, and the block is as good as any other
+    with suppress(OSError):
+        block.madvise(mmap.MADV_HUGEPAGE)
+    return block
+
+
+def _taken(size: int) -> mmap.mmap | None:
+    """The smallest free block that is large enough, unless more than half of it would go unused.
+
+    Where there is none, the largest of the smaller ones is given up for the block that has to be made.
+    """
+    free = sorted(_free, key=len)
+    fitting = [block for block in free if size <= len(block) <= 2 * size]
+    smaller = [block for block in free if len(block) < size]
+    for block in (*fitting, *smaller[-1:]):
+        try:
+            _free.remove(block)
+        except ValueError:  # another thread was faster
+            continue
+        if len(block) >= size:
+            return block
+    return None
+
+
+def _give_back(block: mmap.mmap) -> None:
+    with suppress(OSError):  # before Linux 4.5 there is no such advice
+        block.madvise(mmap.MADV_FREE)
+    _free.append(block)

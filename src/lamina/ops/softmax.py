@@ -1,0 +1,63 @@
+"""The gradient of cross-entropy where the scores stand."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lamina.ops.native_team import native_kernels, native_threads
+
+_KERNELS = {
+    torch.float32: "softmax_errors_float32",
+    torch.float64: "softmax_errors_float64",
+    torch.bfloat16: "softmax_errors_bfloat16",
+}
+
+
+def softmax_errors_(scores: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Replace scores by the gradient of their cross-entropy: scale * (softmax, less 1 at the target).
+
+    Scores of 16 bits are computed with in float32.
+
+    Args:
+        scores: contiguous, (rows, tokens).
+        targets: the entry wanted of each row, int64 (rows,).
+        scale: what each row's cross-entropy counts.
+
+    Returns:
+        the sum of the rows' cross-entropies, without the scale; and the sum of the gradients over rows,
+        (tokens,), before they are rounded.
+
+    Raises:
+        IndexError: a target is no entry.
+
+    >>> scores = torch.zeros(1, 4)
+    >>> nats, over_rows = softmax_errors_(scores, torch.tensor([2]), 1.0)
+    >>> scores, bool(nats.exp().isclose(torch.tensor(4.0)))
+    (tensor([[ 0.2500,  0.2500, -0.7500,  0.2500]]), True)
+    """
+    kernels = native_kernels()
+    if kernels is None or scores.device.type != "cpu" or scores.dtype not in _KERNELS:
+        return _by_torch(scores, targets, scale)
+    assert scores.is_contiguous()
+    unit = kernels.runnable_units()[0]
+    over_rows = torch.empty(scores.shape[1], dtype=_computed(scores.dtype))
+    nats = getattr(kernels, _KERNELS[scores.dtype])(
+        tuple(scores.shape), scores.data_ptr(), targets.contiguous().data_ptr(), scale, over_rows.data_ptr(),
+        unit, native_threads(),
+    )  # fmt: skip
+    return over_rows.new_tensor(nats), over_rows
+
+
+def _by_torch(scores: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    chances = scores.to(_computed(scores.dtype)).log_softmax(-1)
+    wanted = targets[:, None]
+    nats = -chances.gather(1, wanted).sum()
+    errors = chances.exp_().scatter_add_(1, wanted, chances.new_full((1, 1), -1.0).expand_as(wanted))
+    errors *= scale
+    scores.copy_(errors)
+    return nats, errors.sum(0)
+
+
+def _computed(dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if dtype.itemsize == 2 else dtype
