@@ -34,48 +34,56 @@ struct Matmul {
   // 16 KiB of a panel stay in the first-level cache while all rows pass over them.
   static constexpr Size depth_block = 16384 / (columns * static_cast<Size>(sizeof(Unit)));
 
+  static constexpr Size kLineUnits = 64 / static_cast<Size>(sizeof(Unit));  // of a cache line
+  static constexpr Size kPanelAhead = 16;                                   // depths
+
   static Size units(Size depth) { return divide_up(depth, Dot::group); }
 
-  // c[r] = init[r] + sum over k < depth of a[r][k * Step] * panel[k], for R rows.
+  // c[r] = init[r] + sum over k < depth of a(r, k) * panel[k], for R rows. Of rows that lie apart (Step 1)
+  // a(r, k) is rows[r][k]; of rows side by side (Step MaxRows) it is rows[0][k * Step + r].
   //
   // Few rows would leave the multipliers waiting for one another, so they get several sets of sums,
   // each over its own share of k. A set is added up in the same order every time.
   //
+  // `ahead` is how far from the rows those of the next tile stand: they are asked for meanwhile, as is the panel a
+  // little before its turn.
+  //
   // Never inlined: inside a larger function the compiler spills the sums to memory in the innermost loop.
   template <int R, int Step>
-  __attribute__((noinline)) static void tile(const Unit* const* rows, Size depth, const Unit* panel, const T* init,
-                                             Size init_stride, T* c, Size c_stride) {
+  __attribute__((noinline)) static void tile(const Unit* const* rows, Size ahead, Size depth, const Unit* panel,
+                                             const T* init, Size init_stride, T* c, Size c_stride) {
     constexpr int sets = R >= 4 ? 1 : R >= 2 ? 2 : 4;
     const Unit* a[R];
     V sums[sets][R][2];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      a[r] = rows[r];
+      a[r] = Step == 1 ? rows[r] : rows[0] + r;
       __builtin_prefetch(init + r * init_stride);  // read last, and by then it should be near
+      __builtin_prefetch(init + r * init_stride + L::count);
 #pragma GCC unroll 4
       for (int s = 0; s < sets; ++s) sums[s][r][0] = sums[s][r][1] = V{};
     }
-    Size k = 0;
-    for (; k + sets <= depth; k += sets) {
-#pragma GCC unroll 4
-      for (int s = 0; s < sets; ++s) {
-        const auto left = Dot::load(panel + (k + s) * columns), right = Dot::load(panel + (k + s) * columns + L::count);
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) {
-          const Unit value = a[r][(k + s) * Step];
-          sums[s][r][0] = Dot::multiply_add(sums[s][r][0], value, left);
-          sums[s][r][1] = Dot::multiply_add(sums[s][r][1], value, right);
-        }
-      }
-    }
-    for (; sets > 1 && k < depth; ++k) {
+    const auto add = [&](int set, Size k) __attribute__((always_inline)) {
       const auto left = Dot::load(panel + k * columns), right = Dot::load(panel + k * columns + L::count);
+      __builtin_prefetch(panel + (k + kPanelAhead) * columns);
+      __builtin_prefetch(panel + (k + kPanelAhead) * columns + L::count);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
-        sums[0][r][0] = Dot::multiply_add(sums[0][r][0], a[r][k * Step], left);
-        sums[0][r][1] = Dot::multiply_add(sums[0][r][1], a[r][k * Step], right);
+        const Unit value = Step == 1 ? a[r][k] : a[0][k * Step + r];
+        sums[set][r][0] = Dot::multiply_add(sums[set][r][0], value, left);
+        sums[set][r][1] = Dot::multiply_add(sums[set][r][1], value, right);
+      }
+    };
+    Size k = 0;
+    for (; k + kLineUnits <= depth; k += kLineUnits) {
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) __builtin_prefetch(a[r] + (Step == 1 ? k : k * Step + r * (kLineUnits - 1)) + ahead);
+      for (Size j = k; j < k + kLineUnits; j += sets) {
+#pragma GCC unroll 4
+        for (int s = 0; s < sets; ++s) add(s, j + s);
       }
     }
+    for (; k < depth; ++k) add(0, k);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
@@ -90,10 +98,10 @@ struct Matmul {
   }
 
   template <int Step, int R = MaxRows>
-  static void any_tile(int count, const Unit* const* rows, Size depth, const Unit* panel, const T* init,
+  static void any_tile(int count, const Unit* const* rows, Size ahead, Size depth, const Unit* panel, const T* init,
                        Size init_stride, T* c, Size c_stride) {
-    if (count == R) return tile<R, Step>(rows, depth, panel, init, init_stride, c, c_stride);
-    if constexpr (R > 1) any_tile<Step, R - 1>(count, rows, depth, panel, init, init_stride, c, c_stride);
+    if (count == R) return tile<R, Step>(rows, ahead, depth, panel, init, init_stride, c, c_stride);
+    if constexpr (R > 1) any_tile<Step, R - 1>(count, rows, ahead, depth, panel, init, init_stride, c, c_stride);
   }
 
   // c = init + a B for `rows` rows of a, each of `depth` units, and the panels [first, last) of B; panel p
@@ -111,7 +119,9 @@ struct Matmul {
           const Size row = i * rows / tiles, count = (i + 1) * rows / tiles - row;
           const Unit* list[MaxRows];
           for (Size r = 0; r < count; ++r) list[r] = reinterpret_cast<const Unit*>(a(row + r)) + k;
-          any_tile<1>(static_cast<int>(count), list, smaller(depth - k, depth_block), panel,
+          const Size after = smaller(row + count, rows - 1);
+          const Size ahead = reinterpret_cast<const Unit*>(a(after)) + k - list[0];
+          any_tile<1>(static_cast<int>(count), list, ahead, smaller(depth - k, depth_block), panel,
                       start + row * start_stride, start_stride, c + row * c_stride + p * columns, c_stride);
         }
       }
@@ -156,11 +166,10 @@ struct Matmul {
   static void multiply_transposed(const Unit* packed, Size width, Size depth, const Unit* panel, T* c,
                                   Size c_stride) {
     for (Size i = 0; i < width; i += MaxRows) {
-      const Unit* list[MaxRows];
-      for (int r = 0; r < MaxRows; ++r) list[r] = packed + i * depth + r;
+      const Unit* const columns_of_a = packed + i * depth;
       T* into = c + i * c_stride;
-      any_tile<MaxRows>(static_cast<int>(smaller(MaxRows, width - i)), list, depth, panel, into, c_stride, into,
-                        c_stride);
+      any_tile<MaxRows>(static_cast<int>(smaller(MaxRows, width - i)), &columns_of_a, MaxRows * depth, depth, panel,
+                        into, c_stride, into, c_stride);
     }
   }
 };
