@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
 from lamina.nn.regularize import dropout_mask
+
+
+class _HandedOn(torch.autograd.Function):
+    """The same tensor, as a step of its own in the graph: autograd takes the steps made last first."""
+
+    @staticmethod
+    @override
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        return weight.view_as(weight)
+
+    @staticmethod
+    @override
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
 
 
 class TokenEmbedding(nn.Module):
@@ -17,8 +33,7 @@ class TokenEmbedding(nn.Module):
         tokens: how many there are.
         size: features of a vector.
         dropout: share of the tokens whose vector is zero, wherever they stand in the batch; one draw a call.
-        tied: an output layer has the same vectors. Their gradient from here is sparse and is added to the one
-            from there, which is whole, so that no matrix of the whole vocabulary is made twice.
+        tied: an output layer reads the same vectors, from ``shared()``.
 
     Source of the dropout: Gal & Ghahramani 2016, arXiv:1512.05287, section 4.2.
 
@@ -40,6 +55,15 @@ class TokenEmbedding(nn.Module):
             return vectors
         mask = dropout_mask((len(self.weight), 1), self.dropout, like=self.weight)
         return vectors * F.embedding(ids, mask)
+
+    def shared(self) -> Tensor:
+        """The vectors for an output layer, (tokens, size). Call it before the tokens are looked up.
+
+        The gradient of a lookup has few rows and that of an output layer has all. This one is made first and,
+        because the call came first, handed on last: the few rows are then added to it in place, and no other
+        matrix of the whole vocabulary is made.
+        """
+        return _HandedOn.apply(self.weight) if torch.is_grad_enabled() else self.weight  # type: ignore[no-any-return, no-untyped-call]  # torch's own
 
     @override
     def extra_repr(self) -> str:

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from lamina.errors import BackendError
-from lamina.ops.reuse import reusable
+from lamina.ops.reuse import reusable_like
 from lamina.ops.softmax import softmax_errors_
 
 CHUNK_SCORES = 1 << 22
@@ -126,11 +126,12 @@ class _MeanNats(torch.autograd.Function):
     def forward(ctx: Any, y: Tensor, targets: Tensor, cutoffs: tuple[int, ...], *layer: Tensor) -> Tensor:
         device, (weight, bias, *classes) = y.device.type, layer
         product = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
-        room = reusable(tuple(weight.shape), weight.dtype) if device == "cpu" else torch.empty_like(weight)
+        room = reusable_like(weight)
         gradients = Output(room, torch.empty_like(bias), cutoffs, *map(torch.empty_like, classes))
         to_y = torch.zeros(y.shape, dtype=weight.dtype, device=y.device)
         with torch.autocast(device, enabled=False):
-            rounded = Output(weight.to(product), bias.to(product), cutoffs, *(one.to(product) for one in classes))
+            read = weight if weight.dtype == product else reusable_like(weight, product).copy_(weight)
+            rounded = Output(read, bias.to(product), cutoffs, *(one.to(product) for one in classes))
             nats = _add_gradients(y.to(product), rounded, targets, gradients, to_y)
         ctx.gradients = to_y.to(y.dtype), None, None, *(one for one in gradients if isinstance(one, Tensor))
         return nats.to(weight.dtype) / len(y)

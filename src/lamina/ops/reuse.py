@@ -6,6 +6,7 @@ one as they are touched: in a training step that keeps 84 MB for backward, that 
 
 from __future__ import annotations
 
+import math
 import mmap
 import weakref
 from contextlib import suppress
@@ -16,6 +17,8 @@ from torch import Tensor
 
 _LARGE = 8 << 20
 """Bytes from which a tensor is made here; a smaller one malloc hands out again itself."""
+
+_NUMPY_HAS = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
 _free: list[mmap.mmap] = []
 """Blocks without a tensor. Lists are changed in one step each, so that any thread may give a block back."""
@@ -30,15 +33,27 @@ def reusable(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     >>> reusable((2, 3), torch.bfloat16).shape
     torch.Size([2, 3])
     """
-    numbers = int(np.prod(shape, dtype=np.int64))
+    numbers = math.prod(shape)
     size = numbers * dtype.itemsize
     if size < _LARGE or not hasattr(mmap, "MADV_FREE"):
         return torch.empty(shape, dtype=dtype)
     block = _taken(size) or _made(_rounded(size))
-    held = np.frombuffer(block, dtype=np.uint8)
+    stored = _NUMPY_HAS.get(dtype, np.dtype(np.uint8))
+    held = np.frombuffer(block, dtype=stored, count=size // stored.itemsize)
+    if stored.itemsize == dtype.itemsize:
+        held = held.reshape(shape)  # numpy's view and not torch's: autograd adds in place to what is no view
     # the tensor holds the array, and nothing else does
     weakref.finalize(held, _give_back, block).atexit = False
-    return torch.from_numpy(held)[:size].view(dtype).view(shape)
+    tensor = torch.from_numpy(held)
+    return tensor if tensor.dtype == dtype else tensor.view(dtype).view(shape)
+
+
+def reusable_like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Return a contiguous tensor of another's shape, device and, unless given, dtype, not set to anything."""
+    dtype = tensor.dtype if dtype is None else dtype
+    if tensor.device.type != "cpu":
+        return torch.empty(tensor.shape, dtype=dtype, device=tensor.device)
+    return reusable(tuple(tensor.shape), dtype)
 
 
 def _rounded(size: int) -> int:

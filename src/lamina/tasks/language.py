@@ -121,21 +121,23 @@ class LanguageNetwork(nn.Module):
         Returns:
             nats a token, a scalar; (batch, time, output size); the state after the last token.
         """
+        output = self._output()
         y, state = self._read(ids, state)
-        nats = mean_nats(self.project(y).flatten(0, 1), self._output(), targets.flatten())
+        nats = mean_nats(self.project(y).flatten(0, 1), output, targets.flatten())
         return nats, y, state
 
     def log_chances(self, ids: Tensor, state: StackState | None = None) -> tuple[Tensor, StackState]:
         """The log probability of each token to come next, (batch, time, tokens), and the state."""
+        output = self._output()
         y, state = self._read(ids, state)
-        return log_chances(self.project(y), self._output()), state
+        return log_chances(self.project(y), output), state
 
     def _read(self, ids: Tensor, state: StackState | None) -> tuple[Tensor, StackState]:
         y, state = self.body(self.input_dropout(self.embed(ids)), state)
         return y, state
 
     def _output(self) -> Output:
-        weight = self.embed.weight if self.head is None else self.head
+        weight = self.embed.shared() if self.head is None else self.head
         if self.classes is None:
             return Output(weight, self.bias)
         return Output(weight, self.bias, self.config.cutoffs, self.classes.weight, self.classes.bias)
