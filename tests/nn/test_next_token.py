@@ -5,7 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lamina.errors import BackendError
 from lamina.nn import next_token
+from lamina.nn.embedding import TokenEmbedding
 from lamina.nn.next_token import Output, log_chances, mean_nats
 
 SIZE, TOKENS = 6, 29
@@ -106,3 +108,39 @@ def test_under_autocast_products_are_rounded_and_sums_are_not(cutoffs: tuple[int
     for got, truth in zip(gradients(found, y32, layer32), gradients(expected, y, layer), strict=True):
         assert got.dtype == torch.float32
         assert float((got - truth).norm() / truth.norm()) < 0.02
+
+
+def test_gradients_are_handed_out_once() -> None:
+    (y, targets), layer = rows(), output((10,))
+    loss = mean_nats(y, layer, targets)
+    loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]  # torch's own
+    with pytest.raises(BackendError, match="compute mean_nats again"):
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
+
+
+def test_losses_add_up_over_several_steps() -> None:
+    (y, targets), layer = rows(), output((4, 11))
+    for _ in range(2):
+        (mean_nats(y, layer, targets) / 2).backward()  # type: ignore[no-untyped-call]  # torch's own
+    expected = gradients(mean_nats(y, layer, targets), y, layer)
+    read = [one for one in (y, *layer) if isinstance(one, Tensor)]
+    for one, truth in zip(read, expected, strict=True):
+        torch.testing.assert_close(one.grad, truth / 3)
+
+
+def test_vectors_that_are_shared_get_both_gradients_in_one_matrix() -> None:
+    torch.manual_seed(0)
+    embed, bias = TokenEmbedding(20_000, 128, tied=True).double(), torch.zeros(20_000, dtype=torch.float64)
+    ids, targets = torch.randint(20_000, (2, 300))
+    weight = embed.weight
+    y = F.embedding(ids, weight).tanh()
+    (expected,) = torch.autograd.grad(F.cross_entropy(F.linear(y, weight, bias), targets), weight)
+
+    first = embed.shared()
+    handed = []
+    first.register_hook(lambda gradient: handed.append(gradient.data_ptr()))  # type: ignore[no-untyped-call]  # torch's own
+    mean_nats(embed(ids).tanh(), Output(first, bias), targets).backward()  # type: ignore[no-untyped-call]  # torch's own
+    assert weight.grad is not None
+    torch.testing.assert_close(weight.grad, expected)
+    assert not weight.grad.is_sparse
+    assert handed == [weight.grad.data_ptr()]  # no other matrix was made

@@ -17,7 +17,15 @@ from lamina.ops.cells import CELLS
 from lamina.ops.lengths import valid_steps
 
 KERNELS = Path(__file__).parents[2] / "src/lamina/ops/csrc"
-SOURCES = ("scan.cpp", "team.cpp", "processor.cpp", "unit_neon.cpp", "unit_generic.cpp", "no_x86.cpp")
+SOURCES = (
+    "scan.cpp",
+    "team.cpp",
+    "processor.cpp",
+    "units.cpp",
+    "unit_neon.cpp",
+    "unit_generic.cpp",
+    "no_x86.cpp",
+)
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64-static"
 PACKAGES = "g++-aarch64-linux-gnu qemu-user-static"
 

@@ -63,7 +63,7 @@ class TokenEmbedding(nn.Module):
         because the call came first, handed on last: the few rows are then added to it in place, and no other
         matrix of the whole vocabulary is made.
         """
-        return _HandedOn.apply(self.weight) if torch.is_grad_enabled() else self.weight  # type: ignore[no-any-return, no-untyped-call]  # torch's own
+        return _HandedOn.apply(self.weight) if torch.is_grad_enabled() else self.weight  # type: ignore[no-untyped-call]  # torch's own
 
     @override
     def extra_repr(self) -> str:

@@ -133,14 +133,14 @@ class _MeanNats(torch.autograd.Function):
             read = weight if weight.dtype == product else reusable_like(weight, product).copy_(weight)
             rounded = Output(read, bias.to(product), cutoffs, *(one.to(product) for one in classes))
             nats = _add_gradients(y.to(product), rounded, targets, gradients, to_y)
-        ctx.gradients = to_y.to(y.dtype), None, None, *(one for one in gradients if isinstance(one, Tensor))
+        ctx.gradients = [to_y.to(y.dtype), *(one for one in gradients if isinstance(one, Tensor))]
         return nats.to(weight.dtype) / len(y)
 
     @staticmethod
     @once_differentiable
     @override
     def backward(ctx: Any, factor: Tensor) -> tuple[Tensor | None, ...]:
-        gradients: tuple[Tensor | None, ...] | None = ctx.gradients
+        gradients: list[Tensor] | None = ctx.gradients
         if gradients is None:
             raise BackendError(
                 "the gradients of this likelihood were handed out before, and are kept only once; "
@@ -148,10 +148,10 @@ class _MeanNats(torch.autograd.Function):
             )
         ctx.gradients = None  # whoever gets them owns them, and may write into them
         if factor.device.type != "cpu" or float(factor) != 1:
-            for one in gradients:
-                if one is not None:
-                    one *= factor
-        return gradients
+            for gradient in gradients:
+                gradient.mul_(factor)
+        to_y, *to_layer = gradients
+        return to_y, None, None, *to_layer
 
 
 def _add_gradients(read: Tensor, output: Output, targets: Tensor, gradients: Output, to_y: Tensor) -> Tensor:

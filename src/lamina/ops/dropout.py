@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from lamina.ops.native_team import native_kernels, native_threads
+from lamina.ops.reuse import reusable_like
 
 _WORTH_OWN_DRAWS = 1 << 19
 """Numbers from which we draw ourselves. Torch draws one after the other on one thread, 13 ns each, where ours
@@ -28,19 +29,17 @@ def drop(x: Tensor, rate: float) -> Tensor:
     """
     if rate == 0:
         return x
-    ours = (
-        x.numel() >= _WORTH_OWN_DRAWS
-        and x.device.type == "cpu"
-        and x.dtype in _KERNELS
-        and native_kernels() is not None
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]  # torch's own
-    )
-    if not ours:
+    if torch.compiler.is_compiling() or not _draws_itself(x):  # a graph has no place for a seed
         return F.dropout(x, rate)
     seed = int(torch.randint(1 << 62, ()))
     dropped: Tensor = _Drop.apply(x, rate, seed)  # type: ignore[no-untyped-call]  # torch's own
     return dropped
+
+
+def _draws_itself(x: Tensor) -> bool:
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]  # torch's own
+    fits = x.numel() >= _WORTH_OWN_DRAWS and x.device.type == "cpu" and x.dtype in _KERNELS
+    return fits and not tracing and native_kernels() is not None
 
 
 class _Drop(torch.autograd.Function):
@@ -51,9 +50,11 @@ class _Drop(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, rate: float, seed: int) -> Tensor:
         ctx.rate, ctx.seed = rate, seed
         x = x.contiguous()
-        y = torch.empty_like(x)
-        run = getattr(native_kernels(), _KERNELS[x.dtype])
-        run(x.data_ptr(), y.data_ptr(), x.numel(), seed, rate, native_threads())
+        y = reusable_like(x)
+        kernels = native_kernels()
+        assert kernels is not None
+        unit, run = kernels.runnable_units()[0], getattr(kernels, _KERNELS[x.dtype])
+        run(x.data_ptr(), y.data_ptr(), x.numel(), seed, rate, unit, native_threads())
         return y
 
     @staticmethod

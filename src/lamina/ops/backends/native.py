@@ -209,7 +209,7 @@ def _forward(plan: _Plan, tensors: Tensors, *, training: bool) -> tuple[Tensor, 
     assert x is not None
     batch, time, _ = x.shape
     problem = _problem(plan, tensors, training=training)
-    y = x.new_empty(batch, time, states[0].shape[1])
+    y = reusable((batch, time, states[0].shape[1]), x.dtype)
     final = [torch.empty_like(state) for state in states]
     steps = batch * time if plan.lengths is None else int(plan.lengths.sum())
     room = steps * kernels.saved_width(problem, plan.unit) if training else 0
@@ -260,7 +260,7 @@ class _Scan(torch.autograd.Function):
 def _gradients_wanted(tensors: Iterable[Tensor | None], wanted: Iterable[bool]) -> tuple[Tensor | None, ...]:
     """Return room for the gradient of each tensor that wants one."""
     return tuple(
-        torch.empty(tensor.shape, dtype=tensor.dtype) if want and tensor is not None else None
+        reusable(tuple(tensor.shape), tensor.dtype) if want and tensor is not None else None
         for tensor, want in zip(tensors, wanted, strict=True)
     )
 

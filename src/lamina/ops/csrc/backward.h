@@ -3,6 +3,8 @@
 // The gradients of a chunk's products are kept until its first step is done; then the gradients of x and of
 // the weights are products over the whole chunk.
 #pragma once
+#include <type_traits>
+
 #include "view.h"
 
 namespace lamina {
@@ -25,8 +27,9 @@ struct Backward {
   using Apply = void (*)(const BackwardStep<S>&);
 
   struct Scratch {
-    T *dh, *dc, *c0, *through_r, *keep_h, *keep_c, *temporary, *zeros, *d_chunk, *dx;
-    Number* d_numbers;             // d_chunk as products take it
+    T *dh, *dc, *c0, *through_r, *keep_h, *keep_c, *temporary, *zeros, *dx;
+    Number* d_numbers;             // gradients of a chunk's products, as products take them
+    T* d_row;                      // those of one row before they are rounded; where they are not, unused
     T *before, *d_after, *d_before;  // with a projection: h before it, and gradients on both sides of it
     Number* d_after_numbers;
     // one for each member
@@ -46,8 +49,8 @@ struct Backward {
       keep_c = arena.take(padded);
       temporary = arena.take(5 * padded);
       zeros = arena.take(features + outputs + padded);
-      d_chunk = arena.take(rows * shape.blocks * padded);
-      d_numbers = as_numbers<T, Number>(arena, d_chunk, rows * shape.blocks * padded);
+      d_numbers = arena.template take_as<Number>(rows * shape.blocks * padded);
+      d_row = arena.take(View::rounds ? members * shape.blocks * padded : 0);
       dx = arena.take(rows * features);
       before = arena.take(projected * rows * padded);
       d_after = arena.take(projected * rows * outputs);
@@ -114,8 +117,10 @@ struct Backward {
     step.d_extra = v.share.gradients.extra;
     for (Size j = 0; j < active(v.block, s); ++j) {
       const Size number = v.place(s, j), at = j * v.hidden.padded, n = before_step + j;
+      Number* const d_numbers = scratch.d_numbers + n * d_width;
+      T* const d_blocks = View::rounds ? scratch.d_row + v.share.member * d_width : reinterpret_cast<T*>(d_numbers);
       step.blocks = saved + (v.block.offset[s] + j) * v.width;
-      step.d_blocks = scratch.d_chunk + n * d_width;
+      step.d_blocks = d_blocks;
       step.c_new = step.blocks + v.memory();
       step.c_old = s > 0 ? saved + (v.block.offset[s - 1] + j) * v.width + v.memory() : scratch.c0 + at;
       step.dc = scratch.dc + at;
@@ -131,8 +136,7 @@ struct Backward {
       }
       apply(step);
       for (int q = 0; q < v.shape.blocks; ++q)
-        v.put_numbers(v.hidden, step.d_blocks + q * v.hidden.padded,
-                      scratch.d_numbers + n * d_width + q * v.hidden.padded);
+        v.put_numbers(v.hidden, d_blocks + q * v.hidden.padded, d_numbers + q * v.hidden.padded);
     }
   }
 
@@ -251,7 +255,7 @@ struct Backward {
       for (int q = 0; q < v.shape.blocks; ++q) {
         const Size at = n * d_width + q * padded;
         if (v.p.db != nullptr || v.p.dc != nullptr)
-          add_rows(v.hidden, scratch.d_chunk + at, d_width, depth, g.bias + q * padded);
+          add_rows(v.hidden, scratch.d_numbers + at, d_width, depth, g.bias + q * padded);
         const int w = q - v.shape.w_first, r = q - v.shape.r_first;
         T* const dw = w >= 0 && w < v.shape.gates ? g.w + w * padded * features : nullptr;
         T* const dr = r >= 0 && r < v.shape.gates ? g.r + r * padded * v.outputs.padded : nullptr;
@@ -267,7 +271,7 @@ struct Backward {
     }
   }
 
-  static void add_rows(const Owned<T, Dot::bytes>& owned, const T* from, Size stride, Size rows, T* to) {
+  static void add_rows(const Owned<T, Dot::bytes>& owned, const Number* from, Size stride, Size rows, T* to) {
     for (Size u = owned.first; u < owned.last; u += M::columns) {
       V left = L::load(to + u), right = L::load(to + u + L::count);
       for (Size n = 0; n < rows; ++n) {
@@ -284,6 +288,13 @@ struct Backward {
   static void pack_panels(const R* const* rows, const T* const* masks, Size depth, Size width, Unit* to) {
     for (Size p = 0; p < width; p += M::columns) {
       for (Size k = 0; k < depth; k += Dot::group) {
+        if constexpr (std::is_same_v<R, Number>) {
+          if (masks == nullptr && k + Dot::group <= depth && p + M::columns <= width) {  // as they are
+            Dot::copy_units(rows + k, p, to);
+            to += M::columns;
+            continue;
+          }
+        }
         for (Size i = p; i < p + M::columns; i += L::count, to += L::count) {
           V values[Dot::group] = {};
           for (Size g = 0; g < smaller(Dot::group, depth - k) && i < width; ++g) {

@@ -27,6 +27,10 @@ struct Single {
   }
   // Units side by side, each of one lane of `group` rows.
   static void store_units(Unit* to, const V* rows) { L::store(to, rows[0]); }
+  // Two vectors of units from place i of `group` rows.
+  static void copy_units(const Number* const* rows, Size i, Unit* to) {
+    __builtin_memcpy(to, rows[0] + i, 2 * L::count * sizeof(Unit));
+  }
 };
 
 // Two bfloat16 numbers, whose products are added to one float sum. `Multiply` is the processor's
@@ -56,6 +60,24 @@ struct Paired {
   static void store_units(Unit* to, const V* rows) {
     const Panel units = (Bits::rounded(rows[0]) >> 16) | (Bits::rounded(rows[1]) & 0xffff0000u);
     __builtin_memcpy(to, &units, sizeof units);
+  }
+  static void copy_units(const Number* const* rows, Size i, Unit* to) {
+    join_units<2 * L::count>(rows[0] + i, rows[1] + i, to);
+  }
+  // Units side by side from two rows, four at a time.
+  template <int Count>
+  static void join_units(const Bf16* first, const Bf16* second, Unit* to) {
+    static_assert(Count % 4 == 0);
+    typedef std::uint16_t Halves __attribute__((vector_size(8)));
+    typedef std::uint32_t Four __attribute__((vector_size(16)));
+#pragma GCC unroll 16
+    for (int i = 0; i < Count; i += 4) {
+      Halves low, high;
+      __builtin_memcpy(&low, first + i, sizeof low);
+      __builtin_memcpy(&high, second + i, sizeof high);
+      const Four units = __builtin_convertvector(low, Four) | (__builtin_convertvector(high, Four) << 16);
+      __builtin_memcpy(to + i, &units, sizeof units);
+    }
   }
 };
 

@@ -152,12 +152,13 @@ struct Matmul {
   static void pack_columns(const Number* from, Size stride, Size width, Size rows, Unit* to) {
     for (Size i = 0; i < width; i += MaxRows) {
       const Size count = smaller(MaxRows, width - i);
-      if (Dot::group == 1 && count == MaxRows) {  // a row of them is moved as it lies
-        for (Size n = 0; n < rows; ++n, to += MaxRows)
-          __builtin_memcpy(to, from + n * stride + i, MaxRows * sizeof(Unit));
-        continue;
+      Size n = 0;
+      for (; count == MaxRows && n + Dot::group <= rows; n += Dot::group, to += MaxRows) {  // as they lie
+        const Number* const row = from + n * stride + i;
+        if constexpr (Dot::group == 1) __builtin_memcpy(to, row, MaxRows * sizeof(Unit));
+        else Dot::template join_units<MaxRows>(row, row + stride, to);
       }
-      for (Size n = 0; n < rows; n += Dot::group, to += MaxRows)
+      for (; n < rows; n += Dot::group, to += MaxRows)
         for (Size r = 0; r < count; ++r) to[r] = Dot::unit(from + n * stride + i + r, stride, rows - n);
     }
   }

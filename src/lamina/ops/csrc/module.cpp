@@ -9,7 +9,9 @@
 #include "dropout.h"
 #include "processor.h"
 #include "scan.h"
+#include "softmax_errors.h"
 #include "team.h"
+#include "units.h"
 
 namespace nb = nanobind;
 
@@ -92,8 +94,9 @@ void bind_problem(nb::module_& m, const char* name) {
 }
 
 template <class S>
-void drop(Address x, Address y, lamina::Size numbers, std::uint64_t seed, double rate, int threads) {
-  lamina::drop(reinterpret_cast<const S*>(x), reinterpret_cast<S*>(y), numbers, seed, rate, threads);
+void drop(Address x, Address y, lamina::Size numbers, std::uint64_t seed, double rate, const std::string& unit,
+          int threads) {
+  lamina::drop<S>({reinterpret_cast<const S*>(x), reinterpret_cast<S*>(y), numbers, seed, rate}, unit, threads);
 }
 
 template <class S>

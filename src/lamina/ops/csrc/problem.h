@@ -125,6 +125,17 @@ struct Share {
   WeightGradients<T> gradients;
 };
 
+// Numbers to set to zero, each with a chance, and to scale by 1 / (1 - rate) otherwise. Which are dropped hangs on
+// the seed and their place alone, so that the same call on a gradient gives the gradient, and no mask is kept.
+template <class S>
+struct Dropped {
+  const S* x;
+  S* y;
+  Size numbers;
+  std::uint64_t seed;
+  double rate;  // in [0, 1)
+};
+
 // Rows of scores, of which each has one wanted entry; in their place comes the gradient of `scale` times the sum
 // of -log(softmax) at the wanted entries.
 template <class S>
@@ -151,6 +162,7 @@ struct Kernels {
   void (*pack_backward)(const Problem<S>&, const CellShape&, const Packed<T>&, int member, int members);
   void (*forward)(const Share<S>&);
   void (*backward)(const Share<S>&);
+  void (*drop)(const Dropped<S>&, int member, int members);
   double (*softmax_errors)(const Scores<S>&, int member, int members);  // the sum, for a share of the rows
   T (*exercise)(Size rounds);  // multiply and add in registers, to find the processor's limit
   Size operations_per_round;

@@ -2,12 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
-#include <new>
 #include <numeric>
-#include <stdexcept>
 
-#include "processor.h"
+#include "buffer.h"
 #include "stored.h"
 #include "team.h"
 #include "units.h"
@@ -29,45 +26,6 @@ const CellShape& shape_of(Cell cell) {
     default: return simple;
   }
 }
-
-template <class S>
-const Unit<S>* unit_of(const UnitSet& set);
-template <>
-const Unit<float>* unit_of(const UnitSet& set) {
-  return set.float32;
-}
-template <>
-const Unit<double>* unit_of(const UnitSet& set) {
-  return set.float64;
-}
-template <>
-const Unit<Bf16>* unit_of(const UnitSet& set) {
-  return set.bfloat16;
-}
-
-template <class S>
-const Kernels<S>& kernels(const std::string& name) {
-  for (const UnitSet& set : {avx512bf16_unit(), avx512_unit(), avx2_unit(), neon_unit(), generic_unit(), wide_unit()}) {
-    const Unit<S>* unit = unit_of<S>(set);
-    if (unit != nullptr && name == unit->name) return unit->kernels;
-  }
-  throw std::invalid_argument("no kernels are called '" + name + "'");
-}
-
-// Numbers on a cache line of their own, not set to anything.
-template <class T>
-class Buffer {
- public:
-  explicit Buffer(Size n) : at_(static_cast<T*>(::operator new(std::max<Size>(n, 1) * sizeof(T), kLine))) {}
-  ~Buffer() { ::operator delete(at_, kLine); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  T* get() const { return at_; }
-
- private:
-  static constexpr std::align_val_t kLine{64};
-  T* at_;
-};
 
 Size round_up(Size n, Size to) { return (n + to - 1) / to * to; }
 
@@ -173,46 +131,36 @@ struct Prepared {
 
 constexpr Size kLineNumbers = 16;
 
+// Add up rows of numbers, some at a time, so that the loops become vectors.
+template <class S, class T>
+void put_sum(const std::vector<T*>& parts, Size at, Size width, S* to) {
+  constexpr Size kSome = 64;
+  T sums[kSome];
+  for (Size i = 0; i < width; i += kSome) {
+    const Size count = std::min(kSome, width - i);
+    std::copy_n(parts[0] + at + i, count, sums);
+    for (std::size_t k = 1; k < parts.size(); ++k)
+      for (Size u = 0; u < count; ++u) sums[u] += parts[k][at + i + u];
+    for (Size u = 0; u < count; ++u) to[i + u] = stored<S>(sums[u]);
+  }
+}
+
 // Sum what the blocks contribute to a matrix of gradients, without the padding.
 template <class S, class T = Compute<S>>
 void sum_rows(const std::vector<T*>& parts, Size padded, Size stride, int gates, const int* order, Size hidden,
               Size width, S* to, int member, int members) {
   if (to == nullptr) return;
   for (Size n = member; n < gates * hidden; n += members) {
-    const Size gate = n / hidden, unit = n % hidden, at = (gate * padded + unit) * stride;
-    S* const row = to + (order[gate] * hidden + unit) * width;
-    for (Size i = 0; i < width; ++i) {
-      T sum = parts[0][at + i];
-      for (std::size_t k = 1; k < parts.size(); ++k) sum += parts[k][at + i];
-      row[i] = stored<S>(sum);
-    }
+    const Size gate = n / hidden, unit = n % hidden;
+    put_sum(parts, (gate * padded + unit) * stride, width, to + (order[gate] * hidden + unit) * width);
   }
 }
 
 }  // namespace
 
-std::vector<std::string> runnable_units() {
-  const auto found = instruction_sets();
-  const auto has = [&](const char* name) { return std::find(found.begin(), found.end(), name) != found.end(); };
-  const bool avx2 = has("avx2") && has("fma");
-  std::vector<std::string> names;
-  if (avx512_unit().float32 != nullptr && avx2 && has("avx512f")) names.emplace_back("avx512");
-  if (avx2_unit().float32 != nullptr && avx2) names.emplace_back("avx2");
-  if (neon_unit().float32 != nullptr && has("neon")) names.emplace_back("neon");
-  names.emplace_back("generic");
-  if (wide_unit().float32 != nullptr && avx2) names.emplace_back("wide");
-  return names;
-}
-
 int count_blocks(Size batch, int threads) {
   constexpr Size kRows = 4;  // fewer rows than this leave the multipliers waiting: then threads share units
   return static_cast<int>(std::clamp<Size>(batch / kRows, 1, threads));
-}
-
-bool multiplies_bfloat16() {
-  const auto found = instruction_sets();
-  return avx512bf16_unit().bfloat16 != nullptr &&
-         std::find(found.begin(), found.end(), "avx512_bf16") != found.end();
 }
 
 template <class S>
@@ -310,32 +258,6 @@ void backward(const Problem<S>& p, const std::string& name, int threads, int blo
   run_team(all.workers, [&](int member, int team) { sum_gradients(p, all.shape, all.sizes, sums, member, team); });
 }
 
-template <class S>
-double softmax_errors(Scores<S> scores, const std::string& name, int threads) {
-  using T = Compute<S>;
-  const Kernels<S>& unit = kernels<S>(name);
-  for (Size row = 0; row < scores.rows; ++row)
-    if (scores.targets[row] < 0 || scores.targets[row] >= scores.tokens)
-      throw std::out_of_range("target " + std::to_string(scores.targets[row]) + " is none of " +
-                              std::to_string(scores.tokens) + " entries");
-  T* const to_bias = scores.to_bias;
-  scores.room = round_up(scores.tokens, unit.columns);
-  const Buffer<T> temporary(threads * scores.room), sums(threads * scores.tokens);
-  scores.temporary = temporary.get();
-  scores.to_bias = sums.get();
-  std::vector<double> nats(threads, 0.0);
-  int ran = 1;
-  run_team(threads, [&](int member, int team) {
-    nats[member] = unit.softmax_errors(scores, member, team);
-    if (member == 0) ran = team;
-  });
-  for (Size i = 0; i < scores.tokens; ++i) {
-    to_bias[i] = 0;
-    for (int member = 0; member < ran; ++member) to_bias[i] += sums.get()[member * scores.tokens + i];
-  }
-  return std::accumulate(nats.begin(), nats.end(), 0.0);
-}
-
 double peak_gflops(const std::string& name, int threads) {
   constexpr Size kRounds = 2000000;
   constexpr int kAttempts = 7;
@@ -358,9 +280,6 @@ double peak_gflops(const std::string& name, int threads) {
 template Size saved_width(const Problem<float>&, const std::string&);
 template Size saved_width(const Problem<double>&, const std::string&);
 template Size saved_width(const Problem<Bf16>&, const std::string&);
-template double softmax_errors(Scores<float>, const std::string&, int);
-template double softmax_errors(Scores<double>, const std::string&, int);
-template double softmax_errors(Scores<Bf16>, const std::string&, int);
 template void forward(const Problem<float>&, const std::string&, int, int);
 template void forward(const Problem<double>&, const std::string&, int, int);
 template void forward(const Problem<Bf16>&, const std::string&, int, int);

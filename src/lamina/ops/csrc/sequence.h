@@ -2,6 +2,7 @@
 #pragma once
 #include "backward.h"
 #include "forward.h"
+#include "noise.h"
 #include "softmax.h"
 #include "weights.h"
 
@@ -20,6 +21,7 @@ constexpr Kernels<S> sequence() {
           Weights::backward,
           Forward<S, Dot, MaxRows>::run,
           Backward<S, Dot, MaxRows>::run,
+          Noise<S, Dot::bytes>::drop,
           Softmax<S, Dot::bytes>::errors,
           M::exercise,
           2 * MaxRows * M::columns};

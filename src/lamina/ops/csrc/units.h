@@ -1,5 +1,8 @@
 // The kernels of each instruction set: one translation unit each, compiled with that set's flags.
 #pragma once
+#include <string>
+#include <vector>
+
 #include "problem.h"
 
 namespace lamina {
@@ -28,5 +31,15 @@ UnitSet avx512bf16_unit();
 // asked for by name.
 UnitSet wide_unit();
 UnitSet neon_unit();
+
+// Names of the units that this processor can run, fastest first; "wide" is last.
+std::vector<std::string> runnable_units();
+
+// Whether this processor has an instruction for products of bfloat16 pairs: the unit "avx512bf16".
+bool multiplies_bfloat16();
+
+// The kernels of the unit of a name, over numbers stored as S.
+template <class S>
+const Kernels<S>& kernels(const std::string& name);
 
 }  // namespace lamina

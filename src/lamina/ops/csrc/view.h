@@ -105,6 +105,8 @@ struct View {
   }
   // Inputs go into products as they are stored, or a chunk of them is converted first.
   static constexpr bool direct = sizeof(S) == sizeof(Number) && Dot::group == 1;
+  // Products take rounded numbers, for which there is room of their own.
+  static constexpr bool rounds = sizeof(T) != sizeof(Number);
   static Size input_stride(Size features) { return M::units(features) * Dot::group; }
 
   bool projected() const { return p.projection != nullptr; }
@@ -126,7 +128,7 @@ struct View {
   }
   // The owned numbers of a padded row as products take them; nothing to do where those are the same.
   void put_numbers(const Owned<T, Dot::bytes>& owned, const T* from, Number* to) const {
-    if constexpr (sizeof(T) != sizeof(Number))
+    if constexpr (rounds)
       for (Size u = owned.first; u < owned.last; u += L::count) L::store(to + u, L::load(from + u));
   }
   template <class Step>

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import gc
+import mmap
+import threading
+
+import pytest
+import torch
+
+from lamina.ops import reuse
+from lamina.ops.reuse import reusable, reusable_like
+
+LARGE = (3, 1 << 20)
+
+needs_advice = pytest.mark.skipif(not hasattr(mmap, "MADV_FREE"), reason="the system has no such advice")
+
+
+@pytest.fixture(autouse=True)
+def nothing_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reuse, "_free", [])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int64])
+@pytest.mark.parametrize("shape", [(0,), (5,), (2, 3), LARGE, (1 << 22, 3, 1)])
+def test_a_tensor_of_any_size_can_be_written_and_read(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    tensor = reusable(shape, dtype)
+    assert (tuple(tensor.shape), tensor.dtype, tensor.is_contiguous()) == (shape, dtype, True)
+    tensor.fill_(3)
+    assert bool((tensor == 3).all())
+
+
+@needs_advice
+def test_memory_is_used_again_and_never_twice_at_once() -> None:
+    first, second = reusable(LARGE, torch.float32), reusable(LARGE, torch.float32)
+    places = {first.data_ptr(), second.data_ptr()}
+    assert len(places) == 2
+    view = first[1]
+    del first
+    gc.collect()
+    assert reuse._free == []  # the view still needs it
+    del view, second
+    third, fourth = reusable(LARGE, torch.float32), reusable((2, 1 << 20), torch.float64)
+    assert third.data_ptr() in places
+    assert fourth.data_ptr() not in places  # 16 MB do not fit 12
+    assert third.data_ptr() != fourth.data_ptr()
+
+
+@needs_advice
+def test_what_is_free_does_not_grow_with_sizes_that_vary() -> None:
+    for numbers in range(3 << 20, 12 << 20, 100_000):
+        reusable((numbers,), torch.float32)
+    assert len(reuse._free) <= 2
+
+
+@needs_advice
+def test_a_gradient_in_such_memory_is_added_to_in_place() -> None:
+    """Autograd does so with what is no view and has its memory alone."""
+    tensor = reusable_like(torch.zeros(LARGE))
+    assert tensor._base is None
+    assert not tensor._is_view()
+
+
+@needs_advice
+def test_threads_get_blocks_of_their_own() -> None:
+    faults: list[str] = []
+
+    def work(number: int) -> None:
+        for _ in range(30):
+            tensor = reusable(LARGE, torch.float32).fill_(number)
+            if not bool((tensor == number).all()):
+                faults.append(f"{number} was overwritten")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert len(reuse._free) <= 8  # each thread held one while it made the next
