@@ -112,7 +112,7 @@ def shakespeare_model(options: Options) -> LanguageModel:
         window_steps=128,
         validation_fraction=0.01,
         training=options.settings(
-            max_steps=4000,
+            max_steps=6000,
             batch_size=32,
             learning_rate=4e-3,
             average=0.999,
