@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import mmap
 import threading
 
 import pytest
@@ -12,7 +11,7 @@ from lamina.ops.reuse import reusable, reusable_like
 
 LARGE = (3, 1 << 20)
 
-needs_advice = pytest.mark.skipif(not hasattr(mmap, "MADV_FREE"), reason="the system has no such advice")
+needs_advice = pytest.mark.skipif(not reuse._ADVISED, reason="the system has no such advice")
 
 
 @pytest.fixture(autouse=True)

@@ -94,3 +94,12 @@ def test_a_target_that_is_no_entry_is_refused_and_nothing_is_written(target: int
     with pytest.raises(IndexError, match=rf"target {target} is none of 4 entries"):
         softmax_errors_(scores, torch.tensor([0, target]), 1.0)
     assert torch.equal(scores, torch.zeros(2, 4))
+
+
+def test_targets_that_do_not_lie_side_by_side_are_read() -> None:
+    scores, targets = scores_of((9, 30), torch.float32)
+    errors, nats = expected(scores, targets, 1.0)
+    apart = targets.int().repeat_interleave(3)[::3]
+    found, _ = softmax_errors_(scores, apart, 1.0)
+    torch.testing.assert_close(found.double(), nats, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(scores.double(), errors, rtol=1e-5, atol=1e-6)

@@ -21,6 +21,9 @@ _LARGE = 1 << 20
 
 _NUMPY_HAS: dict[torch.dtype, type[np.floating[Any]]] = {torch.float32: np.float32, torch.float64: np.float64}
 
+_ADVISED = hasattr(mmap, "MADV_FREE") and hasattr(mmap, "MADV_HUGEPAGE")
+"""Whether this is Linux; elsewhere every tensor is an ordinary one."""
+
 _free: list[mmap.mmap] = []
 """Blocks without a tensor. Lists are changed in one step each, so that any thread may give a block back."""
 
@@ -36,7 +39,7 @@ def reusable(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """
     numbers = math.prod(shape)
     size = numbers * dtype.itemsize
-    if size < _LARGE or not hasattr(mmap, "MADV_FREE"):
+    if size < _LARGE or not _ADVISED:
         return torch.empty(shape, dtype=dtype)
     block = _taken(size) or _made(_rounded(size))
     stored = _NUMPY_HAS.get(dtype)

@@ -40,10 +40,11 @@ def softmax_errors_(scores: Tensor, targets: Tensor, scale: float) -> tuple[Tens
     if kernels is None or scores.device.type != "cpu" or scores.dtype not in _KERNELS:
         return _by_torch(scores, targets, scale)
     assert scores.is_contiguous()
+    targets = targets.to(torch.int64).contiguous()
     unit = kernels.runnable_units()[0]
     over_rows = torch.empty(scores.shape[1], dtype=_computed(scores.dtype))
     nats = getattr(kernels, _KERNELS[scores.dtype])(
-        tuple(scores.shape), scores.data_ptr(), targets.contiguous().data_ptr(), scale, over_rows.data_ptr(),
+        tuple(scores.shape), scores.data_ptr(), targets.data_ptr(), scale, over_rows.data_ptr(),
         unit, native_threads(),
     )  # fmt: skip
     return over_rows.new_tensor(nats), over_rows
