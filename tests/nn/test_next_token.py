@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lamina.errors import BackendError
+from lamina.errors import BackendError, DataError
 from lamina.nn import next_token
 from lamina.nn.embedding import TokenEmbedding
 from lamina.nn.next_token import Output, log_chances, mean_nats
@@ -45,8 +45,12 @@ def test_one_softmax_is_torchs_cross_entropy(chunk: int, monkeypatch: pytest.Mon
     torch.testing.assert_close(log_chances(y, layer), F.linear(y, layer.weight, layer.bias).log_softmax(-1))
 
 
+@pytest.mark.parametrize("chunk", [1, 40, 1 << 22])
 @pytest.mark.parametrize("cutoffs", [(10,), (4, 5, 20)])
-def test_likelihood_in_classes_is_that_of_all_chances(cutoffs: tuple[int, ...]) -> None:
+def test_likelihood_in_classes_is_that_of_all_chances(
+    cutoffs: tuple[int, ...], chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(next_token, "CHUNK_SCORES", chunk)
     (y, targets), layer = rows(), output(cutoffs)
     chances = log_chances(y, layer)
     torch.testing.assert_close(chances.exp().sum(-1), torch.ones(len(y), dtype=torch.float64))
@@ -144,3 +148,28 @@ def test_vectors_that_are_shared_get_both_gradients_in_one_matrix() -> None:
     torch.testing.assert_close(weight.grad, expected)
     assert not weight.grad.is_sparse
     assert handed == [weight.grad.data_ptr()]  # no other matrix was made
+
+
+@pytest.mark.parametrize("cutoffs", [(), (4, 11)])
+def test_parts_that_are_frozen_change_nothing_for_the_others(cutoffs: tuple[int, ...]) -> None:
+    (y, targets), layer = rows(), output(cutoffs)
+    expected = gradients(mean_nats(y, layer, targets), y, layer)
+    frozen = layer._replace(weight=layer.weight.detach(), bias=layer.bias.detach())
+    (to_y,) = torch.autograd.grad(3.0 * mean_nats(y, frozen, targets), y)
+    torch.testing.assert_close(to_y, expected[0])
+    (to_weight,) = torch.autograd.grad(3.0 * mean_nats(y.detach(), layer, targets), layer.weight)
+    torch.testing.assert_close(to_weight, expected[1])
+
+
+def test_a_compiled_graph_makes_its_gradients_itself() -> None:
+    (y, targets), layer = rows(), output(())
+    expected = mean_nats(y, layer, targets)
+    found = torch.compile(mean_nats, fullgraph=True, backend="aot_eager")(y, layer, targets)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gradients(found, y, layer), gradients(expected, y, layer))
+
+
+def test_each_row_needs_its_target() -> None:
+    (y, targets), layer = rows(), output(())
+    with pytest.raises(DataError, match="one target"):
+        mean_nats(y, layer, targets[:-1])

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import gc
 import threading
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from lamina.ops import reuse
-from lamina.ops.reuse import reusable, reusable_like
+from lamina.ops.reuse import drop_free, reusable
 
 LARGE = (3, 1 << 20)
 
@@ -16,6 +18,7 @@ needs_advice = pytest.mark.skipif(not reuse._ADVISED, reason="the system has no 
 
 @pytest.fixture(autouse=True)
 def nothing_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.collect()  # what other tests left in cycles
     monkeypatch.setattr(reuse, "_free", [])
 
 
@@ -52,11 +55,52 @@ def test_what_is_free_does_not_grow_with_sizes_that_vary() -> None:
 
 
 @needs_advice
-def test_a_gradient_in_such_memory_is_added_to_in_place() -> None:
-    """Autograd does so with what is no view and has its memory alone."""
-    tensor = reusable_like(torch.zeros(LARGE))
-    assert tensor._base is None
-    assert not tensor._is_view()
+def test_what_is_free_has_a_bound_and_can_be_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reuse, "_MOST_FREE", 40 << 20)
+    alive = [reusable((round(20e6 / 1.3**number),), torch.float32) for number in range(9)]
+    alive.clear()
+    assert 20 << 20 < sum(map(len, reuse._free)) <= 40 << 20  # and not the two that are larger
+    drop_free()
+    assert reuse._free == []
+
+
+@needs_advice
+def test_a_system_without_room_is_told_of_as_torch_does() -> None:
+    reusable(LARGE, torch.float32)
+    with pytest.raises(RuntimeError, match="allocate"):
+        reusable((1 << 50,), torch.float32)
+    assert reuse._free == []  # what waited was given up for it
+
+
+@needs_advice
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_gradient_in_such_memory_is_added_to_in_place(dtype: torch.dtype) -> None:
+    places = []
+
+    class Given(torch.autograd.Function):
+        @staticmethod
+        def forward(_: Any, x: Tensor) -> Tensor:
+            return x.sum()
+
+        @staticmethod
+        def backward(*_: Any) -> Tensor:
+            gradient = reusable(LARGE, dtype).fill_(2)
+            places.append(gradient.data_ptr())
+            return gradient
+
+    x = torch.zeros(LARGE, dtype=dtype, requires_grad=True)
+    (x.sum() + Given.apply(x)).backward()  # type: ignore[no-untyped-call]  # torch's own
+    assert x.grad is not None
+    assert bool((x.grad == 3).all())
+    assert x.grad.data_ptr() in places
+
+
+@needs_advice
+def test_an_array_of_the_tensor_keeps_its_memory() -> None:
+    array = reusable(LARGE, torch.float32).fill_(7).numpy()
+    gc.collect()
+    reusable(LARGE, torch.float32).fill_(1)
+    assert bool((array == 7).all())
 
 
 @needs_advice

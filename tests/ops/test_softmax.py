@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lamina.errors import DataError
 from lamina.ops import softmax
-from lamina.ops.native_team import native_kernels
+from lamina.ops.native_team import fastest_unit, native_kernels
 from lamina.ops.softmax import softmax_errors_
 
 SHAPES = [(1, 1), (3, 1), (5, 16), (5, 17), (7, 31), (40, 67), (9, 1003)]
@@ -43,17 +44,24 @@ def test_errors_are_the_gradient_of_cross_entropy(shape: tuple[int, int], dtype:
 
 
 @pytest.mark.parametrize("dtype", PRECISION)
-def test_every_unit_gives_the_same(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_unit_gives_the_same_on_any_number_of_threads(
+    dtype: torch.dtype, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kernels = native_kernels()
     assert kernels is not None
-    for unit in kernels.runnable_units():
-        monkeypatch.setattr(kernels, "runnable_units", lambda unit=unit: [unit])
-        scores, targets = scores_of((13, 300), dtype)
-        errors, _ = expected(scores, targets, 1.0)
-        softmax_errors_(scores, targets, 1.0)
-        torch.testing.assert_close(
-            scores.double(), errors, rtol=PRECISION[dtype], atol=PRECISION[dtype] / 10, msg=unit
-        )
+    monkeypatch.setattr(softmax, "_WORTH_A_TEAM", 0)
+    monkeypatch.setattr(softmax, "native_threads", lambda: threads)
+    for unit in (*kernels.runnable_units(), fastest_unit(dtype)):
+        monkeypatch.setattr(softmax, "fastest_unit", lambda _, unit=unit: unit)
+        for rows in (1, 13):
+            scores, targets = scores_of((rows, 300), dtype)
+            errors, nats = expected(scores, targets, 1.0)
+            found, _ = softmax_errors_(scores, targets, 1.0)
+            torch.testing.assert_close(
+                scores.double(), errors, rtol=PRECISION[dtype], atol=PRECISION[dtype] / 10
+            )
+            torch.testing.assert_close(found.double(), nats, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", PRECISION)
@@ -66,7 +74,7 @@ def test_the_way_of_other_devices_gives_the_same(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("extreme", [1e4, -1e4])
+@pytest.mark.parametrize("extreme", [1e4, -1e4, 1e11, -1e11, 1e30, -1e30])
 def test_extreme_scores_give_chances_of_zero_and_one(dtype: torch.dtype, extreme: float) -> None:
     scores = torch.zeros(1, 20, dtype=dtype)
     scores[0, 3] = extreme
@@ -103,3 +111,11 @@ def test_targets_that_do_not_lie_side_by_side_are_read() -> None:
     found, _ = softmax_errors_(scores, apart, 1.0)
     torch.testing.assert_close(found.double(), nats, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(scores.double(), errors, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_each_row_needs_its_target(count: int) -> None:
+    scores = torch.zeros(2, 4)
+    with pytest.raises(DataError, match=rf"one target.*scores are \(2, 4\).*targets \({count},\)"):
+        softmax_errors_(scores, torch.zeros(count, dtype=torch.int64), 1.0)
+    assert torch.equal(scores, torch.zeros(2, 4))

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
+from lamina.ops.reuse import reusable
 from lamina.study.cost import MANY, count_parameters, measure, median_ms, predict_cost
 
 
@@ -54,11 +56,18 @@ def test_peak_memory_sees_what_was_freed_again() -> None:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries cannot return free memory")
-def test_memory_that_an_earlier_call_left_free_counts_again() -> None:
-    """Small pieces, which the C library keeps for later when they are freed."""
+@pytest.mark.parametrize(
+    ("count", "piece"),
+    [(2_000, lambda: torch.ones(4096)), (16, lambda: reusable((1 << 19,), torch.float32).fill_(1))],
+    ids=["small", "large"],
+)
+def test_memory_that_an_earlier_call_left_free_counts_again(
+    count: int, piece: Callable[[], torch.Tensor]
+) -> None:
+    """Small pieces are kept for later by the C library when they are freed, large ones by Lamina."""
 
     def allocate() -> float:
-        pieces = [torch.ones(4096) for _ in range(2_000)]  # 33 MB
+        pieces = [piece() for _ in range(count)]  # 33 MB
         time.sleep(0.05)
         return float(sum(float(piece[0]) for piece in pieces))
 

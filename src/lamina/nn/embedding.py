@@ -33,7 +33,8 @@ class TokenEmbedding(nn.Module):
         tokens: how many there are.
         size: features of a vector.
         dropout: share of the tokens whose vector is zero, wherever they stand in the batch; one draw a call.
-        tied: an output layer reads the same vectors, from ``shared()``.
+        tied: an output layer reads the same vectors, from ``shared()``. The gradient of a lookup is sparse
+            then, so a loss must have the output layer in it: optimisers take none that is sparse alone.
 
     Source of the dropout: Gal & Ghahramani 2016, arXiv:1512.05287, section 4.2.
 
@@ -50,7 +51,7 @@ class TokenEmbedding(nn.Module):
 
     @override
     def forward(self, ids: Tensor) -> Tensor:
-        vectors = F.embedding(ids, self.weight, sparse=self.tied)
+        vectors = F.embedding(ids, self.weight, sparse=self.tied and not torch.compiler.is_compiling())
         if not self.training or self.dropout == 0:
             return vectors
         mask = dropout_mask((len(self.weight), 1), self.dropout, like=self.weight)
@@ -60,8 +61,8 @@ class TokenEmbedding(nn.Module):
         """The vectors for an output layer, (tokens, size). Call it before the tokens are looked up.
 
         The gradient of a lookup has few rows and that of an output layer has all. This one is made first and,
-        because the call came first, handed on last: the few rows are then added to it in place, and no other
-        matrix of the whole vocabulary is made.
+        because the call came first, handed on last. Torch adds a sparse gradient that came before to a whole
+        one in place, and makes a third matrix in the other order.
         """
         return _HandedOn.apply(self.weight) if torch.is_grad_enabled() else self.weight  # type: ignore[no-untyped-call]  # torch's own
 

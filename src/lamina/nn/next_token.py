@@ -79,20 +79,26 @@ def mean_nats(y: Tensor, output: Output, targets: Tensor) -> Tensor:
         output: the layer.
         targets: the numbers of the tokens, int64 (rows,).
 
+    Raises:
+        DataError: there is not one target a row.
+        IndexError: a target is no token.
+        BackendError: in backward, when the gradients were handed out before.
+
     >>> y, targets = torch.randn(5, 4), torch.tensor([0, 8, 3, 3, 1])
     >>> output = Output(torch.randn(9, 4), torch.zeros(9))
     >>> bool(mean_nats(y, output, targets).isclose(F.cross_entropy(y @ output.weight.T, targets)))
     True
     """
     layer = [one for one in output if isinstance(one, Tensor)]
-    if torch.is_grad_enabled() and any(one.requires_grad for one in (y, *layer)):
+    needs_grad = torch.is_grad_enabled() and any(one.requires_grad for one in (y, *layer))
+    if needs_grad and not torch.compiler.is_compiling():  # a graph makes its gradients itself
         mean: Tensor = _MeanNats.apply(y, targets, output.cutoffs, *layer)  # type: ignore[no-untyped-call]  # torch's own
         return mean
     y, nats = y.to(output.weight.dtype), output.weight.new_zeros(())
     for (weight, bias), (rows, wanted) in zip(output.softmaxes(), _judged(output, targets), strict=True):
         read = y if rows is None else y[rows]
         for some in _chunks(read, weight):
-            nats += F.cross_entropy(F.linear(read[some], weight, bias), wanted[some], reduction="sum")
+            nats = nats + F.cross_entropy(F.linear(read[some], weight, bias), wanted[some], reduction="sum")
     return nats / len(y)
 
 
@@ -126,12 +132,14 @@ class _MeanNats(torch.autograd.Function):
     def forward(ctx: Any, y: Tensor, targets: Tensor, cutoffs: tuple[int, ...], *layer: Tensor) -> Tensor:
         device, (weight, bias, *classes) = y.device.type, layer
         product = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        if product == torch.float16:
+            product = weight.dtype  # shares of a mean would be too small for it
         room = reusable_like(weight)
         gradients = Output(room, torch.empty_like(bias), cutoffs, *map(torch.empty_like, classes))
         to_y = torch.zeros(y.shape, dtype=weight.dtype, device=y.device)
         with torch.autocast(device, enabled=False):
-            read = weight if weight.dtype == product else reusable_like(weight, product).copy_(weight)
-            rounded = Output(read, bias.to(product), cutoffs, *(one.to(product) for one in classes))
+            factor = weight if weight.dtype == product else reusable_like(weight, product).copy_(weight)
+            rounded = Output(factor, bias.to(product), cutoffs, *(one.to(product) for one in classes))
             nats = _add_gradients(y.to(product), rounded, targets, gradients, to_y)
         ctx.gradients = [to_y.to(y.dtype), *(one for one in gradients if isinstance(one, Tensor))]
         return nats.to(weight.dtype) / len(y)
@@ -155,7 +163,14 @@ class _MeanNats(torch.autograd.Function):
 
 
 def _add_gradients(read: Tensor, output: Output, targets: Tensor, gradients: Output, to_y: Tensor) -> Tensor:
-    """Write the gradients of the layer, add those of what it reads, and return the sum of -log p."""
+    """Write the gradients of the layer, add those of what it reads, and return the sum of -log p.
+
+    Args:
+        read: (rows, size), in the dtype of the products, as is the output layer.
+        targets: int64 (rows,).
+        gradients: room for those of the layer, of the mean.
+        to_y: zeros, (rows, size).
+    """
     scale, total = 1 / max(1, len(read)), to_y.new_zeros(())
     rooms = gradients.softmaxes()
     for (weight, bias), (to_weight, to_bias), (rows, wanted) in zip(
@@ -174,9 +189,13 @@ def _add_gradients(read: Tensor, output: Output, targets: Tensor, gradients: Out
                 to_y[some] += back
             else:
                 to_y.index_add_(0, rows[some], back)
-            put = Tensor.copy_ if some.start == 0 else Tensor.add_
-            put(to_weight, torch.mm(errors.T, part[some]))
-            put(to_bias, over_rows)
+            first = some.start == 0
+            if errors.dtype == to_weight.dtype:
+                to_weight.addmm_(errors.T, part[some], beta=0 if first else 1)
+            else:
+                put = Tensor.copy_ if first else Tensor.add_
+                put(to_weight, torch.mm(errors.T, part[some]))
+            to_bias.copy_(over_rows) if first else to_bias.add_(over_rows)
     if gradients.class_weight is not None and gradients.class_bias is not None:
         head, edge = rooms[0], output.cutoffs[0]  # a copy, where the classes stand behind the tokens
         gradients.weight[:edge], gradients.class_weight[:] = head[0][:edge], head[0][edge:]

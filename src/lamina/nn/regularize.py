@@ -20,7 +20,13 @@ def dropout_mask(shape: tuple[int, ...], rate: float, *, like: Tensor) -> Tensor
 
 
 class Dropout(nn.Module):
-    """Drop single numbers, anew at each call: any shape -> same shape."""
+    """Drop single numbers, anew at each call: any shape -> same shape. See ``lamina.ops.dropout.drop``.
+
+    Args:
+        rate: chance of each, from 0 to 1.
+
+    Source: Srivastava et al. 2014, Journal of Machine Learning Research 15.
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()

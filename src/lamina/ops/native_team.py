@@ -1,4 +1,4 @@
-"""Our native kernels, if they were built, and the threads that they run on."""
+"""Our native kernels, if they were built: which are fastest here, and the threads that they run on."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ def native_kernels() -> ModuleType | None:
         return import_module("lamina.ops._native")
     except ImportError:
         return None
+
+
+def fastest_unit(dtype: torch.dtype) -> str:
+    """The kernels that are fastest here for numbers stored so. The extension must have been built."""
+    kernels = native_kernels()
+    assert kernels is not None
+    if dtype == torch.bfloat16 and kernels.multiplies_bfloat16():
+        return "avx512bf16"
+    fastest: str = kernels.runnable_units()[0]
+    return fastest
 
 
 def native_threads() -> int:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lamina.ops.native_team import native_kernels, native_threads
+from lamina.errors import DataError
+from lamina.ops.native_team import fastest_unit, native_kernels, native_threads
+
+_WORTH_A_TEAM = 1 << 15
+"""Scores from which threads share the work: 10 us of one core (AMD EPYC)."""
 
 _KERNELS = {
     torch.float32: "softmax_errors_float32",
@@ -29,6 +33,7 @@ def softmax_errors_(scores: Tensor, targets: Tensor, scale: float) -> tuple[Tens
         (tokens,), before they are rounded.
 
     Raises:
+        DataError: there is not one target a row, on the device of the scores.
         IndexError: a target is no entry.
 
     >>> scores = torch.zeros(1, 4)
@@ -36,16 +41,21 @@ def softmax_errors_(scores: Tensor, targets: Tensor, scale: float) -> tuple[Tens
     >>> scores, bool(nats.exp().isclose(torch.tensor(4.0)))
     (tensor([[ 0.2500,  0.2500, -0.7500,  0.2500]]), True)
     """
+    if targets.shape != scores.shape[:1] or targets.device != scores.device:
+        raise DataError(
+            f"each row of scores has one target, on its device, but scores are {tuple(scores.shape)} on "
+            f"{scores.device} and targets {tuple(targets.shape)} on {targets.device}; give one for each row"
+        )
     kernels = native_kernels()
     if kernels is None or scores.device.type != "cpu" or scores.dtype not in _KERNELS:
         return _by_torch(scores, targets, scale)
     assert scores.is_contiguous()
     targets = targets.to(torch.int64).contiguous()
-    unit = kernels.runnable_units()[0]
+    threads = native_threads() if scores.numel() >= _WORTH_A_TEAM else 1
     over_rows = torch.empty(scores.shape[1], dtype=_computed(scores.dtype))
     nats = getattr(kernels, _KERNELS[scores.dtype])(
         tuple(scores.shape), scores.data_ptr(), targets.data_ptr(), scale, over_rows.data_ptr(),
-        unit, native_threads(),
+        fastest_unit(scores.dtype), threads,
     )  # fmt: skip
     return over_rows.new_tensor(nats), over_rows
 

@@ -121,7 +121,7 @@ class LanguageNetwork(nn.Module):
         Returns:
             nats a token, a scalar; (batch, time, output size); the state after the last token.
         """
-        output = self._output()
+        output = self._output()  # before the tokens are looked up: see TokenEmbedding.shared
         y, state = self._read(ids, state)
         nats = mean_nats(self.project(y).flatten(0, 1), output, targets.flatten())
         return nats, y, state

@@ -29,10 +29,10 @@ struct Backward {
   struct Scratch {
     T *dh, *dc, *c0, *through_r, *keep_h, *keep_c, *temporary, *zeros, *dx;
     Number* d_numbers;             // gradients of a chunk's products, as products take them
-    T* d_row;                      // those of one row before they are rounded; where they are not, unused
     T *before, *d_after, *d_before;  // with a projection: h before it, and gradients on both sides of it
     Number* d_after_numbers;
     // one for each member
+    T* d_row;  // gradients of one row's products before they are rounded; where they are not, unused
     const S **inputs, **states;
     const T **masks, **befores;
     Unit *columns, *panels;

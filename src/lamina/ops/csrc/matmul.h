@@ -53,6 +53,7 @@ struct Matmul {
   __attribute__((noinline)) static void tile(const Unit* const* rows, Size ahead, Size depth, const Unit* panel,
                                              const T* init, Size init_stride, T* c, Size c_stride) {
     constexpr int sets = R >= 4 ? 1 : R >= 2 ? 2 : 4;
+    static_assert(kLineUnits % sets == 0);
     const Unit* a[R];
     V sums[sets][R][2];
 #pragma GCC unroll 16
@@ -77,11 +78,16 @@ struct Matmul {
     Size k = 0;
     for (; k + kLineUnits <= depth; k += kLineUnits) {
 #pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) __builtin_prefetch(a[r] + (Step == 1 ? k : k * Step + r * (kLineUnits - 1)) + ahead);
+      for (int r = 0; r < R; ++r)  // of rows side by side it is R lines in a row: a[r] is r units on already
+        __builtin_prefetch(a[r] + (Step == 1 ? k : k * Step + r * (kLineUnits - 1)) + ahead);
       for (Size j = k; j < k + kLineUnits; j += sets) {
 #pragma GCC unroll 4
         for (int s = 0; s < sets; ++s) add(s, j + s);
       }
+    }
+    for (; k + sets <= depth; k += sets) {
+#pragma GCC unroll 4
+      for (int s = 0; s < sets; ++s) add(s, k + s);
     }
     for (; k < depth; ++k) add(0, k);
 #pragma GCC unroll 16

@@ -1,5 +1,5 @@
-// The private extension lamina.ops._native. Arrays come in as addresses: lamina/ops/backends/native.py
-// owns the tensors, checks them and keeps them alive during the call.
+// The private extension lamina.ops._native. Arrays come in as addresses: lamina/ops/backends/native.py, dropout.py and
+// softmax.py own the tensors, check them and keep them alive during the call.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>

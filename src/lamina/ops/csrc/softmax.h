@@ -50,8 +50,8 @@ struct Softmax {
     const T top = highest(row, s.tokens), wanted = widened(row[target]);
     V sums{};
     for (Size i = 0; i < s.tokens; i += L::count) {
-      // what stands in for missing numbers adds e^-87 at most
-      const V e = exponential<Bytes>(load(row, i, s.tokens, top - T(1000)) - top);
+      // numbers that are missing add e^-87 each, or nothing
+      const V e = exponential<Bytes>(load(row, i, s.tokens, -static_cast<T>(__builtin_inf())) - top);
       L::store(powers + i, e);
       sums += e;
     }

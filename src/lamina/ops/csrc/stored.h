@@ -1,7 +1,5 @@
-// Single numbers as they are stored and as they are computed with, for code outside the units.
+// Single numbers as they are stored and as they are computed with.
 #pragma once
-#include <cstring>
-
 #include "problem.h"
 
 namespace lamina {
@@ -14,7 +12,7 @@ T widened(T value) {
 [[maybe_unused]] inline float widened(Bf16 value) {
   const std::uint32_t bits = static_cast<std::uint32_t>(value.bits) << 16;
   float wide;
-  std::memcpy(&wide, &bits, sizeof wide);
+  __builtin_memcpy(&wide, &bits, sizeof wide);
   return wide;
 }
 
@@ -26,7 +24,7 @@ S stored(Compute<S> value) {
 template <>
 [[maybe_unused]] inline Bf16 stored(float value) {
   std::uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
+  __builtin_memcpy(&bits, &value, sizeof bits);
   bits = value == value ? bits + 0x7fff + ((bits >> 16) & 1) : bits | 0x400000;
   return {static_cast<std::uint16_t>(bits >> 16)};
 }
