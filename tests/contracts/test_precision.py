@@ -51,7 +51,10 @@ KINDS: dict[str, Callable[[], object]] = {
     "language": lambda: language(LanguageConfig(embedding_size=32)),
     "language in classes": lambda: language(LanguageConfig(embedding_size=32, cutoffs=(2, 4))),
     "music": lambda: lamina.MusicModel(training=TRAINING).fit([DRAW.random((12, 88)) < 0.05] * 10),
-    "translation": lambda: lamina.Translator(training=TRAINING).fit(TEXTS, TEXTS),
+    # at the rate of the others some seeds forget the source: 1 of 8 in float32, 2 of 8 in bfloat16
+    "translation": lambda: lamina.Translator(training=TRAINING.replace(max_steps=60, learning_rate=3e-3)).fit(
+        TEXTS, TEXTS
+    ),
 }
 
 

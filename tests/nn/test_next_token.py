@@ -173,3 +173,26 @@ def test_each_row_needs_its_target() -> None:
     (y, targets), layer = rows(), output(())
     with pytest.raises(DataError, match="one target"):
         mean_nats(y, layer, targets[:-1])
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("cutoffs", [(), (4, 11)])
+@pytest.mark.parametrize("token", [-100, -1, TOKENS])
+def test_what_is_no_token_is_refused(token: int, cutoffs: tuple[int, ...], grad: bool) -> None:
+    (y, targets), layer = rows(), output(cutoffs)
+    targets[3] = token
+    with torch.set_grad_enabled(grad), pytest.raises(IndexError, match=f"from 0 to {TOKENS - 1}.*{token}"):
+        mean_nats(y, layer, targets)
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_nats_of_many_chunks_in_bfloat16_are_added_up_in_float32(
+    grad: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(next_token, "CHUNK_SCORES", TOKENS)
+    (y, targets), layer = rows(4000), output(())
+    low = Output(layer.weight.detach().bfloat16().requires_grad_(), layer.bias.detach().bfloat16())
+    with torch.set_grad_enabled(grad):
+        found = mean_nats(y.detach().bfloat16(), low, targets)
+    expected = mean_nats(y.bfloat16().double(), layer._replace(weight=low.weight.double()), targets)
+    assert abs(found.item() / expected.item() - 1) < 0.006

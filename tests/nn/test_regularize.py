@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lamina.nn.recurrent import Recurrent
-from lamina.nn.regularize import VariationalDropout, drop_recurrent, drop_weight, zone_out
+from lamina.nn.regularize import Dropout, VariationalDropout, drop_recurrent, drop_weight, zone_out
 from lamina.ops.call import ZoneoutMasks, ZoneoutRates
 
 
@@ -20,6 +20,8 @@ def test_variational_dropout_drops_the_same_features_at_every_step() -> None:
 def test_nothing_is_dropped_in_evaluation() -> None:
     x = torch.randn(2, 3, 4)
     assert torch.equal(VariationalDropout(0.5).eval()(x), x)
+    assert Dropout(0.5).eval()(x) is x
+    assert bool((Dropout(0.5)(torch.ones(99)) != 1).all())  # and something in training
     assert drop_recurrent(x[:, 0], 0.5, training=False) is None
     assert torch.equal(drop_weight(x[0], 0.5, training=False), x[0])
 

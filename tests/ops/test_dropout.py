@@ -115,3 +115,12 @@ def test_a_compiled_graph_draws_as_torch_does() -> None:
     found = compiled(x, 0.25)
     torch.manual_seed(1)
     assert torch.equal(found, F.dropout(x, 0.25))
+
+
+def test_without_kernels_torch_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dropout, "native_kernels", lambda: None)
+    x = torch.ones(MANY)
+    torch.manual_seed(1)
+    found = drop(x, 0.25)
+    torch.manual_seed(1)
+    assert torch.equal(found, F.dropout(x, 0.25))

@@ -120,3 +120,10 @@ def test_threads_get_blocks_of_their_own() -> None:
         thread.join()
     assert faults == []
     assert len(reuse._free) <= 8  # each thread held one while it made the next
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(2, 3), LARGE])
+def test_tensors_are_on_the_cpu_whatever_the_default(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    with torch.device("meta"):
+        assert reusable(shape, dtype).device.type == "cpu"

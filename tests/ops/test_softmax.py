@@ -119,3 +119,19 @@ def test_each_row_needs_its_target(count: int) -> None:
     with pytest.raises(DataError, match=rf"one target.*scores are \(2, 4\).*targets \({count},\)"):
         softmax_errors_(scores, torch.zeros(count, dtype=torch.int64), 1.0)
     assert torch.equal(scores, torch.zeros(2, 4))
+
+
+def test_what_is_impossible_gets_a_gradient_of_zero() -> None:
+    scores = torch.zeros(1, 21)
+    scores[0, 4:] = -float("inf")
+    softmax_errors_(scores, torch.tensor([1]), 1e-4)
+    assert torch.equal(scores[0, 4:], torch.zeros(17))
+
+
+def test_without_kernels_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(softmax, "native_kernels", lambda: None)
+    scores, targets = scores_of((6, 40), torch.float32)
+    errors, nats = expected(scores, targets, 0.5)
+    found, _ = softmax_errors_(scores, targets.int(), 0.5)
+    torch.testing.assert_close(found.double(), nats, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(scores.double(), errors, rtol=1e-5, atol=1e-6)

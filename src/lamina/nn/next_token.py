@@ -72,7 +72,8 @@ def mean_nats(y: Tensor, output: Output, targets: Tensor) -> Tensor:
     """The mean negative log-likelihood of ``targets``, a scalar: cross-entropy.
 
     Scores are made for some rows at a time and turned into gradients at once, so that those of no whole batch
-    are written: memory is bounded, and less of it is moved. There are first derivatives only, and once.
+    are written: memory is bounded, and less of it is moved. There are first derivatives only, and once. In a
+    compiled graph there are all, and the scores of every row are kept.
 
     Args:
         y: what the layer reads, (rows, size).
@@ -89,17 +90,31 @@ def mean_nats(y: Tensor, output: Output, targets: Tensor) -> Tensor:
     >>> bool(mean_nats(y, output, targets).isclose(F.cross_entropy(y @ output.weight.T, targets)))
     True
     """
+    _require_tokens(targets, len(output.weight))
     layer = [one for one in output if isinstance(one, Tensor)]
     needs_grad = torch.is_grad_enabled() and any(one.requires_grad for one in (y, *layer))
     if needs_grad and not torch.compiler.is_compiling():  # a graph makes its gradients itself
         mean: Tensor = _MeanNats.apply(y, targets, output.cutoffs, *layer)  # type: ignore[no-untyped-call]  # torch's own
         return mean
-    y, nats = y.to(output.weight.dtype), output.weight.new_zeros(())
+    y, nats = y.to(output.weight.dtype), output.weight.new_zeros((), dtype=_summed(output.weight))
     for (weight, bias), (rows, wanted) in zip(output.softmaxes(), _judged(output, targets), strict=True):
         read = y if rows is None else y[rows]
         for some in _chunks(read, weight):
             nats = nats + F.cross_entropy(F.linear(read[some], weight, bias), wanted[some], reduction="sum")
-    return nats / len(y)
+    return (nats / len(y)).to(output.weight.dtype)
+
+
+def _require_tokens(targets: Tensor, tokens: int) -> None:
+    if targets.device.type != "cpu" or torch.compiler.is_compiling() or not targets.numel():
+        return
+    low, high = (int(one) for one in targets.aminmax())
+    if low < 0 or high >= tokens:
+        raise IndexError(f"targets are tokens from 0 to {tokens - 1}, but reach from {low} to {high}")
+
+
+def _summed(weight: Tensor) -> torch.dtype:
+    """What nats are added up in."""
+    return torch.promote_types(weight.dtype, torch.float32)
 
 
 def _judged(output: Output, targets: Tensor) -> Iterator[tuple[Tensor | None, Tensor]]:
@@ -142,7 +157,7 @@ class _MeanNats(torch.autograd.Function):
             rounded = Output(factor, bias.to(product), cutoffs, *(one.to(product) for one in classes))
             nats = _add_gradients(y.to(product), rounded, targets, gradients, to_y)
         ctx.gradients = [to_y.to(y.dtype), *(one for one in gradients if isinstance(one, Tensor))]
-        return nats.to(weight.dtype) / len(y)
+        return (nats / len(y)).to(weight.dtype)
 
     @staticmethod
     @once_differentiable
@@ -171,7 +186,7 @@ def _add_gradients(read: Tensor, output: Output, targets: Tensor, gradients: Out
         gradients: room for those of the layer, of the mean.
         to_y: zeros, (rows, size).
     """
-    scale, total = 1 / max(1, len(read)), to_y.new_zeros(())
+    scale, total = 1 / max(1, len(read)), to_y.new_zeros((), dtype=_summed(to_y))
     rooms = gradients.softmaxes()
     for (weight, bias), (to_weight, to_bias), (rows, wanted) in zip(
         output.softmaxes(), rooms, _judged(output, targets), strict=True
@@ -180,6 +195,7 @@ def _add_gradients(read: Tensor, output: Output, targets: Tensor, gradients: Out
         if not len(part):
             to_weight.zero_()
             to_bias.zero_()
+        product = to_weight if weight.dtype == to_weight.dtype else reusable_like(to_weight, weight.dtype)
         for some in _chunks(part, weight):
             errors = torch.addmm(bias, part[some], weight.T)  # scores, until the next line
             nats, over_rows = softmax_errors_(errors, wanted[some], scale)
@@ -190,11 +206,11 @@ def _add_gradients(read: Tensor, output: Output, targets: Tensor, gradients: Out
             else:
                 to_y.index_add_(0, rows[some], back)
             first = some.start == 0
-            if errors.dtype == to_weight.dtype:
+            if product is to_weight:
                 to_weight.addmm_(errors.T, part[some], beta=0 if first else 1)
             else:
-                put = Tensor.copy_ if first else Tensor.add_
-                put(to_weight, torch.mm(errors.T, part[some]))
+                torch.mm(errors.T, part[some], out=product)
+                to_weight.copy_(product) if first else to_weight.add_(product)
             to_bias.copy_(over_rows) if first else to_bias.add_(over_rows)
     if gradients.class_weight is not None and gradients.class_bias is not None:
         head, edge = rooms[0], output.cutoffs[0]  # a copy, where the classes stand behind the tokens

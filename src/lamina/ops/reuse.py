@@ -47,10 +47,10 @@ def reusable(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     numbers = math.prod(shape)
     size = numbers * dtype.itemsize
     if size < _LARGE or not _ADVISED:
-        return torch.empty(shape, dtype=dtype)
+        return torch.empty(shape, dtype=dtype, device="cpu")
     block = _taken(size) or _made(_rounded(size))
     if block is None:
-        return torch.empty(shape, dtype=dtype)  # raises what torch raises, or finds the room
+        return torch.empty(shape, dtype=dtype, device="cpu")  # raises what torch raises, or finds the room
     stored = _NUMPY_HAS.get(dtype)
     # in numpy's shape, because autograd adds in place to what is no view of torch's
     held = (
@@ -64,7 +64,7 @@ def reusable(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     return (
         tensor
         if stored is not None
-        else torch.empty(0, dtype=dtype).set_(tensor.untyped_storage()).resize_(shape)
+        else torch.empty(0, dtype=dtype, device="cpu").set_(tensor.untyped_storage()).resize_(shape)
     )
 
 

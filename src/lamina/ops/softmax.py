@@ -34,7 +34,7 @@ def softmax_errors_(scores: Tensor, targets: Tensor, scale: float) -> tuple[Tens
 
     Raises:
         DataError: there is not one target a row, on the device of the scores.
-        IndexError: a target is no entry.
+        IndexError: a target is no entry; where our kernels do not run, what torch raises.
 
     >>> scores = torch.zeros(1, 4)
     >>> nats, over_rows = softmax_errors_(scores, torch.tensor([2]), 1.0)
@@ -46,13 +46,13 @@ def softmax_errors_(scores: Tensor, targets: Tensor, scale: float) -> tuple[Tens
             f"each row of scores has one target, on its device, but scores are {tuple(scores.shape)} on "
             f"{scores.device} and targets {tuple(targets.shape)} on {targets.device}; give one for each row"
         )
+    targets = targets.to(torch.int64).contiguous()
     kernels = native_kernels()
     if kernels is None or scores.device.type != "cpu" or scores.dtype not in _KERNELS:
         return _by_torch(scores, targets, scale)
     assert scores.is_contiguous()
-    targets = targets.to(torch.int64).contiguous()
     threads = native_threads() if scores.numel() >= _WORTH_A_TEAM else 1
-    over_rows = torch.empty(scores.shape[1], dtype=_computed(scores.dtype))
+    over_rows = torch.empty(scores.shape[1], dtype=_computed(scores.dtype), device="cpu")
     nats = getattr(kernels, _KERNELS[scores.dtype])(
         tuple(scores.shape), scores.data_ptr(), targets.data_ptr(), scale, over_rows.data_ptr(),
         fastest_unit(scores.dtype), threads,

@@ -271,6 +271,7 @@ struct Backward {
     }
   }
 
+  // Sums of the numbers that products take: rounded ones, where those are.
   static void add_rows(const Owned<T, Dot::bytes>& owned, const Number* from, Size stride, Size rows, T* to) {
     for (Size u = owned.first; u < owned.last; u += M::columns) {
       V left = L::load(to + u), right = L::load(to + u + L::count);

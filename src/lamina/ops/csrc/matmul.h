@@ -45,8 +45,8 @@ struct Matmul {
   // Few rows would leave the multipliers waiting for one another, so they get several sets of sums,
   // each over its own share of k. A set is added up in the same order every time.
   //
-  // `ahead` is how far from the rows those of the next tile stand: they are asked for meanwhile, as is the panel a
-  // little before its turn.
+  // `ahead` is how far from the rows those of the next tile stand, where rows are evenly spaced: they are asked for
+  // meanwhile, as is the panel a little before its turn.
   //
   // Never inlined: inside a larger function the compiler spills the sums to memory in the innermost loop.
   template <int R, int Step>

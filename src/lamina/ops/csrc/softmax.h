@@ -6,7 +6,7 @@ namespace lamina {
 namespace {
 
 // exp as 2^n e^r with |r| <= ln(2) / 2 and e^r by its series up to r^6: a relative error of 1.5e-7 with float32
-// arithmetic. From -87 down it stays at e^-87. A NaN stays one. For x <= 88.
+// arithmetic. Below -87 it is 0. A NaN stays one. For x <= 88.
 template <int Bytes>
 typename Lanes<float, Bytes>::Vector exponential(typename Lanes<float, Bytes>::Vector x) {
   using L = Lanes<float, Bytes>;
@@ -19,7 +19,8 @@ typename Lanes<float, Bytes>::Vector exponential(typename Lanes<float, Bytes>::V
   const V tail = ((1.0f / 720 * r + 1.0f / 120) * r + 1.0f / 24) * r + 1.0f / 6;
   const V series = ((tail * r + 0.5f) * r + 1.0f) * r + 1.0f;
   const Whole power = (__builtin_convertvector(n, Whole) + 127) << 23;
-  return x == x ? series * reinterpret_cast<V>(power) : x;
+  const V e = x < lowest ? V{} : series * reinterpret_cast<V>(power);
+  return x == x ? e : x;
 }
 
 template <int Bytes>
@@ -50,7 +51,6 @@ struct Softmax {
     const T top = highest(row, s.tokens), wanted = widened(row[target]);
     V sums{};
     for (Size i = 0; i < s.tokens; i += L::count) {
-      // numbers that are missing add e^-87 each, or nothing
       const V e = exponential<Bytes>(load(row, i, s.tokens, -static_cast<T>(__builtin_inf())) - top);
       L::store(powers + i, e);
       sums += e;
