@@ -277,7 +277,7 @@ def text_record(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
     folder = tmp_path_factory.mktemp("texts")
     table = pl.DataFrame(rows, schema=["review", "when"], orient="row")
     table.write_csv(folder / "reviews.csv")
-    asked: dict[str, Any] = {"bert": "small", "ask": "depth,bert", "depths": (1, 2), "budget": "90s"}
+    asked: dict[str, Any] = {"bert": "small", "ask": "depth,bert", "depths": (1, 2), "budget": "150s"}
     return study(folder / "reviews.csv", text="review", label="when", out=folder / "study", **asked).record
 
 
