@@ -33,8 +33,8 @@ sanitize: install
 		-Dnanobind_DIR=$$($(BIN)/python -m nanobind --cmake_dir)
 	$(BIN)/cmake --build $(SANITIZED) --target _native streaming_native _learning
 	LD_PRELOAD="$(RUNTIME)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		$(BIN)/python tests/sanitized.py $(SANITIZED) -q -p no:cacheprovider -k "not memory" tests/ops/test_native.py tests/ops/test_dropout.py \
-		tests/ops/test_softmax.py \
+		$(BIN)/python tests/sanitized.py $(SANITIZED) -q -p no:cacheprovider -k "not memory" \
+		$(addprefix tests/ops/test_,native.py dropout.py softmax.py) \
 		$(addprefix tests/streaming/test_,$(addsuffix .py,packed session forecast_session token_session \
 		adaptive_quantiles linear inputs feedback aggregate))
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from lamina.ops import dropout
 from lamina.ops.dropout import drop
-from lamina.ops.native_team import fastest_unit, native_kernels
+from lamina.ops.native_team import fastest_unit, native_kernel, native_kernels
 
 MANY = dropout._WORTH_OWN_DRAWS
 
@@ -60,16 +60,15 @@ def test_a_seed_gives_the_same_draws_on_any_number_of_threads(threads: int) -> N
     assert not torch.equal(drop(x, 0.3), expected)
 
 
-@pytest.mark.parametrize("dtype", dropout._KERNELS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_every_unit_draws_the_same(dtype: torch.dtype) -> None:
-    kernels = native_kernels()
+    kernels, run = native_kernels(), native_kernel("drop", dtype)
     assert kernels is not None
+    assert run is not None
     x, found = torch.randn(10_007, dtype=torch.float64).to(dtype), []
     for unit in (*kernels.runnable_units(), fastest_unit(dtype)):
         y = torch.empty_like(x)
-        getattr(kernels, dropout._KERNELS[dtype])(
-            x.data_ptr(), y.data_ptr(), x.numel(), 1 << 61, 0.3, unit, 1
-        )
+        run(x.data_ptr(), y.data_ptr(), x.numel(), 1 << 61, 0.3, unit, 1)
         found.append(y)
     for y in found[1:]:
         assert torch.equal(y, found[0])
@@ -118,7 +117,7 @@ def test_a_compiled_graph_draws_as_torch_does() -> None:
 
 
 def test_without_kernels_torch_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dropout, "native_kernels", lambda: None)
+    monkeypatch.setattr(dropout, "native_kernel", lambda *_: None)
     x = torch.ones(MANY)
     torch.manual_seed(1)
     found = drop(x, 0.25)

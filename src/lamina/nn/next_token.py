@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from lamina.errors import BackendError
+from lamina.ops.native_team import computed
 from lamina.ops.reuse import reusable_like
 from lamina.ops.softmax import softmax_errors_
 
@@ -96,7 +97,7 @@ def mean_nats(y: Tensor, output: Output, targets: Tensor) -> Tensor:
     if needs_grad and not torch.compiler.is_compiling():  # a graph makes its gradients itself
         mean: Tensor = _MeanNats.apply(y, targets, output.cutoffs, *layer)  # type: ignore[no-untyped-call]  # torch's own
         return mean
-    y, nats = y.to(output.weight.dtype), output.weight.new_zeros((), dtype=_summed(output.weight))
+    y, nats = y.to(output.weight.dtype), output.weight.new_zeros((), dtype=computed(output.weight.dtype))
     for (weight, bias), (rows, wanted) in zip(output.softmaxes(), _judged(output, targets), strict=True):
         read = y if rows is None else y[rows]
         for some in _chunks(read, weight):
@@ -110,11 +111,6 @@ def _require_tokens(targets: Tensor, tokens: int) -> None:
     low, high = (int(one) for one in targets.aminmax())
     if low < 0 or high >= tokens:
         raise IndexError(f"targets are tokens from 0 to {tokens - 1}, but reach from {low} to {high}")
-
-
-def _summed(weight: Tensor) -> torch.dtype:
-    """What nats are added up in."""
-    return torch.promote_types(weight.dtype, torch.float32)
 
 
 def _judged(output: Output, targets: Tensor) -> Iterator[tuple[Tensor | None, Tensor]]:
@@ -186,7 +182,7 @@ def _add_gradients(read: Tensor, output: Output, targets: Tensor, gradients: Out
         gradients: room for those of the layer, of the mean.
         to_y: zeros, (rows, size).
     """
-    scale, total = 1 / max(1, len(read)), to_y.new_zeros((), dtype=_summed(to_y))
+    scale, total = 1 / max(1, len(read)), to_y.new_zeros((), dtype=computed(to_y.dtype))
     rooms = gradients.softmaxes()
     for (weight, bias), (to_weight, to_bias), (rows, wanted) in zip(
         output.softmaxes(), rooms, _judged(output, targets), strict=True

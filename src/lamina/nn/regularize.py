@@ -41,25 +41,17 @@ class Dropout(nn.Module):
         return f"rate={self.rate}"
 
 
-class VariationalDropout(nn.Module):
+class VariationalDropout(Dropout):
     """Drop the same features at every step of a sequence: (batch, time, features) -> same shape.
 
     Source: Gal & Ghahramani 2016, arXiv:1512.05287.
     """
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
 
     @override
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
         return x * dropout_mask((x.shape[0], 1, x.shape[2]), self.rate, like=x)
-
-    @override
-    def extra_repr(self) -> str:
-        return f"rate={self.rate}"
 
 
 def drop_recurrent(h: Tensor, rate: float, *, training: bool) -> Tensor | None:

@@ -9,14 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import override
 
-from lamina.ops.native_team import fastest_unit, native_kernels, native_threads
+from lamina.ops.native_team import fastest_unit, native_kernel, native_threads
 from lamina.ops.reuse import reusable_like
 
 _WORTH_OWN_DRAWS = 1 << 19
 """Numbers from which we draw ourselves. Torch draws one after the other on one thread, 13 ns each, where ours
 take 0.4 ns (one thread of an AMD EPYC, AVX-512); with fewer numbers a seed gives torch's own masks."""
-
-_KERNELS = {torch.float32: "drop_float32", torch.float64: "drop_float64", torch.bfloat16: "drop_bfloat16"}
 
 
 def drop(x: Tensor, rate: float) -> Tensor:
@@ -45,8 +43,8 @@ def drop(x: Tensor, rate: float) -> Tensor:
 
 def _draws_itself(x: Tensor, rate: float) -> bool:
     tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]  # torch's own
-    fits = x.numel() >= _WORTH_OWN_DRAWS and x.device.type == "cpu" and x.dtype in _KERNELS
-    return fits and 0 < rate < 1 and not tracing and native_kernels() is not None
+    fits = x.numel() >= _WORTH_OWN_DRAWS and x.device.type == "cpu"
+    return fits and 0 < rate < 1 and not tracing and native_kernel("drop", x.dtype) is not None
 
 
 class _Drop(torch.autograd.Function):
@@ -58,7 +56,8 @@ class _Drop(torch.autograd.Function):
         ctx.rate, ctx.seed = rate, seed
         x = x.contiguous()
         y = reusable_like(x)
-        run = getattr(native_kernels(), _KERNELS[x.dtype])
+        run = native_kernel("drop", x.dtype)
+        assert run is not None
         run(x.data_ptr(), y.data_ptr(), x.numel(), seed, rate, fastest_unit(x.dtype), native_threads())
         return y
 

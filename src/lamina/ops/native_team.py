@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
 
 @cache
-def native_kernels() -> ModuleType | None:
-    """The private extension, or None in an installation without it."""
+def _loaded() -> ModuleType | ImportError:
     try:
         return import_module("lamina.ops._native")
-    except ImportError:
-        return None
+    except ImportError as error:
+        return error
+
+
+def native_kernels() -> ModuleType | None:
+    """The private extension, or None in an installation without it."""
+    found = _loaded()
+    return None if isinstance(found, ImportError) else found
+
+
+def why_no_kernels() -> ImportError | None:
+    """What keeps the private extension from being loaded, or None."""
+    found = _loaded()
+    return found if isinstance(found, ImportError) else None
+
+
+def native_kernel(name: str, dtype: torch.dtype) -> Callable[..., Any] | None:
+    """The extension's function of a name for numbers stored so, or None where there is none."""
+    return getattr(native_kernels(), f"{name}_{str(dtype).removeprefix('torch.')}", None)
 
 
 def fastest_unit(dtype: torch.dtype) -> str:
@@ -27,6 +45,11 @@ def fastest_unit(dtype: torch.dtype) -> str:
         return "avx512bf16"
     fastest: str = kernels.runnable_units()[0]
     return fastest
+
+
+def computed(dtype: torch.dtype) -> torch.dtype:
+    """What numbers stored so are computed and added up in: float32 at least."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def native_threads() -> int:

@@ -16,6 +16,7 @@ from lamina.ops.backends.aten import Aten
 from lamina.ops.backends.reference import Reference
 from lamina.ops.call import Backend, Call, Weights, ZoneoutMasks, ZoneoutRates
 from lamina.ops.cells import Cell, State, find_cell
+from lamina.ops.native_team import why_no_kernels
 
 _log = logging.getLogger(__name__)
 
@@ -37,9 +38,8 @@ class Absent(Backend):
 
 
 def _native() -> Backend:
-    try:
-        import_module("lamina.ops._native")
-    except ImportError as error:
+    error = why_no_kernels()
+    if error is not None:
         return Absent("native", f"not built: {error}; install a C++17 compiler, then reinstall lamina")
     native: Backend = import_module("lamina.ops.backends.native").Native()
     return native

@@ -6,16 +6,10 @@ import torch
 from torch import Tensor
 
 from lamina.errors import DataError
-from lamina.ops.native_team import fastest_unit, native_kernels, native_threads
+from lamina.ops.native_team import computed, fastest_unit, native_kernel, native_threads
 
 _WORTH_A_TEAM = 1 << 15
 """Scores from which threads share the work: 10 us of one core (AMD EPYC)."""
-
-_KERNELS = {
-    torch.float32: "softmax_errors_float32",
-    torch.float64: "softmax_errors_float64",
-    torch.bfloat16: "softmax_errors_bfloat16",
-}
 
 
 def softmax_errors_(scores: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:
@@ -47,13 +41,13 @@ def softmax_errors_(scores: Tensor, targets: Tensor, scale: float) -> tuple[Tens
             f"{scores.device} and targets {tuple(targets.shape)} on {targets.device}; give one for each row"
         )
     targets = targets.to(torch.int64).contiguous()
-    kernels = native_kernels()
-    if kernels is None or scores.device.type != "cpu" or scores.dtype not in _KERNELS:
+    kernel = native_kernel("softmax_errors", scores.dtype)
+    if kernel is None or scores.device.type != "cpu":
         return _by_torch(scores, targets, scale)
     assert scores.is_contiguous()
     threads = native_threads() if scores.numel() >= _WORTH_A_TEAM else 1
-    over_rows = torch.empty(scores.shape[1], dtype=_computed(scores.dtype), device="cpu")
-    nats = getattr(kernels, _KERNELS[scores.dtype])(
+    over_rows = torch.empty(scores.shape[1], dtype=computed(scores.dtype), device="cpu")
+    nats = kernel(
         tuple(scores.shape), scores.data_ptr(), targets.data_ptr(), scale, over_rows.data_ptr(),
         fastest_unit(scores.dtype), threads,
     )  # fmt: skip
@@ -61,14 +55,10 @@ def softmax_errors_(scores: Tensor, targets: Tensor, scale: float) -> tuple[Tens
 
 
 def _by_torch(scores: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    chances = scores.to(_computed(scores.dtype)).log_softmax(-1)
+    chances = scores.to(computed(scores.dtype)).log_softmax(-1)
     wanted = targets[:, None]
     nats = -chances.gather(1, wanted).sum()
     errors = chances.exp_().scatter_add_(1, wanted, chances.new_full((1, 1), -1.0).expand_as(wanted))
     errors *= scale
     scores.copy_(errors)
     return nats, errors.sum(0)
-
-
-def _computed(dtype: torch.dtype) -> torch.dtype:
-    return torch.float32 if dtype.itemsize == 2 else dtype

@@ -18,7 +18,7 @@ import lamina.ops._native as kernels
 from lamina.errors import BackendError, DataError
 from lamina.ops.call import Backend, Call, ZoneoutMasks, ZoneoutRates, length_faults
 from lamina.ops.cells import CELLS, GRU, LSTM, Cell, LayerNormGRU, LayerNormLSTM, Relu, State, Tanh
-from lamina.ops.native_team import native_threads
+from lamina.ops.native_team import computed, fastest_unit, native_threads
 from lamina.ops.reuse import reusable
 
 _CELLS: tuple[type[Cell], ...] = (Tanh, Relu, LSTM, GRU, LayerNormLSTM, LayerNormGRU)
@@ -52,9 +52,8 @@ class Native(Backend):
     name = "native"
 
     def __init__(self, unit: str | None = None) -> None:
-        self.unit = kernels.runnable_units()[0] if unit is None else unit
-        multiplies = unit is None and kernels.multiplies_bfloat16()
-        self._bfloat16_unit = "avx512bf16" if multiplies else self.unit
+        self.unit = unit or fastest_unit(torch.float32)
+        self._bfloat16_unit = unit or fastest_unit(torch.bfloat16)
 
     @override
     def why_not(self, call: Call) -> str | None:
@@ -109,11 +108,6 @@ def _autocast(dtype: torch.dtype) -> torch.dtype:
     return torch.get_autocast_dtype("cpu")
 
 
-def _computed(dtype: torch.dtype) -> torch.dtype:
-    """What numbers stored so are computed in."""
-    return torch.float32 if dtype == torch.bfloat16 else dtype
-
-
 class _Options(TypedDict):
     """What is no tensor in a call. Masks go beside: lengths, recurrent mask, zoneout of each state."""
 
@@ -166,7 +160,7 @@ class _Plan:
             lengths=None if lengths is None else lengths.clone(memory_format=torch.contiguous_format),
             recurrent_mask=None
             if recurrent_mask is None
-            else recurrent_mask.to(_computed(x.dtype)).contiguous(),
+            else recurrent_mask.to(computed(x.dtype)).contiguous(),
             keep=tuple(map(_contiguous, keep)),
             rates=tuple(options["rates"]),
         )
@@ -213,7 +207,7 @@ def _forward(plan: _Plan, tensors: Tensors, *, training: bool) -> tuple[Tensor, 
     final = [torch.empty_like(state) for state in states]
     steps = batch * time if plan.lengths is None else int(plan.lengths.sum())
     room = steps * kernels.saved_width(problem, plan.unit) if training else 0
-    saved = reusable((room,), _computed(x.dtype))
+    saved = reusable((room,), computed(x.dtype))
     cn = final[1] if len(final) > 1 else None
     problem.give_outputs(_address(y), _address(final[0]), _address(cn), _address(saved))
     plan.run(kernels.forward, problem)
@@ -293,7 +287,7 @@ def _scan_operator(
         raise DataError(f"cannot scan with cell '{cell}': " + "; ".join(faults))
     plan = _Plan.of(tensors, masks, _Options(cell=cell, unit=unit, reverse=reverse, rates=rates))
     y, final, valid = _forward(plan, tensors, training=training)
-    saved = torch.zeros(_saved_room(x, tensors, cell, unit, training=training), dtype=_computed(x.dtype))
+    saved = torch.zeros(_saved_room(x, tensors, cell, unit, training=training), dtype=computed(x.dtype))
     if training:  # its size must not hang on lengths, nor backward on the number of threads it finds
         saved[0] = plan.blocks
         saved[1 : 1 + valid.numel()] = valid
@@ -333,7 +327,7 @@ def _(
     y = x.new_empty(x.shape[0], x.shape[1], h0.shape[1])
     cn = x.new_empty(0) if c0 is None else x.new_empty(c0.shape)
     room = _saved_room(x, tensors, cell, unit, training=training)
-    return y, x.new_empty(h0.shape), cn, x.new_empty(room, dtype=_computed(x.dtype))
+    return y, x.new_empty(h0.shape), cn, x.new_empty(room, dtype=computed(x.dtype))
 
 
 @torch.library.custom_op(

@@ -291,7 +291,7 @@ struct Backward {
       for (Size k = 0; k < depth; k += Dot::group) {
         if constexpr (std::is_same_v<R, Number>) {
           if (masks == nullptr && k + Dot::group <= depth && p + M::columns <= width) {  // as they are
-            Dot::copy_units(rows + k, p, to);
+            Dot::template join_units<M::columns>(rows[k] + p, rows[k + Dot::group - 1] + p, to);
             to += M::columns;
             continue;
           }

@@ -27,9 +27,10 @@ struct Single {
   }
   // Units side by side, each of one lane of `group` rows.
   static void store_units(Unit* to, const V* rows) { L::store(to, rows[0]); }
-  // Two vectors of units from place i of `group` rows.
-  static void copy_units(const Number* const* rows, Size i, Unit* to) {
-    __builtin_memcpy(to, rows[0] + i, 2 * L::count * sizeof(Unit));
+  // Units side by side from the first and the last of `group` rows, as they are.
+  template <int Count>
+  static void join_units(const Number* first, const Number*, Unit* to) {
+    __builtin_memcpy(to, first, Count * sizeof(Unit));
   }
 };
 
@@ -61,10 +62,7 @@ struct Paired {
     const Panel units = (Bits::rounded(rows[0]) >> 16) | (Bits::rounded(rows[1]) & 0xffff0000u);
     __builtin_memcpy(to, &units, sizeof units);
   }
-  static void copy_units(const Number* const* rows, Size i, Unit* to) {
-    join_units<2 * L::count>(rows[0] + i, rows[1] + i, to);
-  }
-  // Units side by side from two rows, four at a time.
+  // Four at a time.
   template <int Count>
   static void join_units(const Bf16* first, const Bf16* second, Unit* to) {
     static_assert(Count % 4 == 0);

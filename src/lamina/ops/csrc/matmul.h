@@ -161,8 +161,7 @@ struct Matmul {
       Size n = 0;
       for (; count == MaxRows && n + Dot::group <= rows; n += Dot::group, to += MaxRows) {  // as they lie
         const Number* const row = from + n * stride + i;
-        if constexpr (Dot::group == 1) __builtin_memcpy(to, row, MaxRows * sizeof(Unit));
-        else Dot::template join_units<MaxRows>(row, row + stride, to);
+        Dot::template join_units<MaxRows>(row, row + (Dot::group - 1) * stride, to);
       }
       for (; n < rows; n += Dot::group, to += MaxRows)
         for (Size r = 0; r < count; ++r) to[r] = Dot::unit(from + n * stride + i + r, stride, rows - n);

@@ -107,8 +107,7 @@ double softmax_errors(std::pair<lamina::Size, lamina::Size> shape, Address score
   s.scores = reinterpret_cast<S*>(scores);
   s.targets = reinterpret_cast<const lamina::Size*>(targets);
   s.scale = static_cast<lamina::Compute<S>>(scale);
-  s.to_bias = reinterpret_cast<lamina::Compute<S>*>(to_bias);
-  return lamina::softmax_errors(s, unit, threads);
+  return lamina::softmax_errors(s, reinterpret_cast<lamina::Compute<S>*>(to_bias), unit, threads);
 }
 
 }  // namespace

@@ -145,9 +145,6 @@ struct Scores {
   S* scores;            // (rows, tokens)
   const Size* targets;  // (rows)
   T scale;
-  T* to_bias;    // (members, tokens): each member's sums of the rows' gradients
-  T* temporary;  // (members, room), a room for each member
-  Size room;     // of whole vectors, as many as hold a row
 };
 
 // The entry points of one instruction set.
@@ -163,7 +160,9 @@ struct Kernels {
   void (*forward)(const Share<S>&);
   void (*backward)(const Share<S>&);
   void (*drop)(const Dropped<S>&, int member, int members);
-  double (*softmax_errors)(const Scores<S>&, int member, int members);  // the sum, for a share of the rows
+  // For a member's share of the rows: their sum, and in to_bias (tokens) that of their gradients. There is room in
+  // `powers` for the tokens in whole panels.
+  double (*softmax_errors)(const Scores<S>&, T* to_bias, T* powers, int member, int members);
   T (*exercise)(Size rounds);  // multiply and add in registers, to find the processor's limit
   Size operations_per_round;
 };

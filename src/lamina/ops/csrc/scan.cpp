@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "buffer.h"
-#include "stored.h"
 #include "team.h"
 #include "units.h"
 
@@ -26,8 +25,6 @@ const CellShape& shape_of(Cell cell) {
     default: return simple;
   }
 }
-
-Size round_up(Size n, Size to) { return (n + to - 1) / to * to; }
 
 // Rows sorted by length and dealt out like cards, so that every block gets long and short ones.
 class Plan {
@@ -130,20 +127,6 @@ struct Prepared {
 };
 
 constexpr Size kLineNumbers = 16;
-
-// Add up rows of numbers, some at a time, so that the loops become vectors.
-template <class S, class T>
-void put_sum(const std::vector<T*>& parts, Size at, Size width, S* to) {
-  constexpr Size kSome = 64;
-  T sums[kSome];
-  for (Size i = 0; i < width; i += kSome) {
-    const Size count = std::min(kSome, width - i);
-    std::copy_n(parts[0] + at + i, count, sums);
-    for (std::size_t k = 1; k < parts.size(); ++k)
-      for (Size u = 0; u < count; ++u) sums[u] += parts[k][at + i + u];
-    for (Size u = 0; u < count; ++u) to[i + u] = stored<S>(sums[u]);
-  }
-}
 
 // Sum what the blocks contribute to a matrix of gradients, without the padding.
 template <class S, class T = Compute<S>>

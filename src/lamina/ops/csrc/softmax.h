@@ -36,9 +36,7 @@ struct Softmax {
   using V = typename L::Vector;
 
   // The share of the rows of one thread; returns their negative log-likelihood.
-  static double errors(const Scores<S>& s, int member, int members) {
-    T* const powers = s.temporary + member * s.room;
-    T* const to_bias = s.to_bias + member * s.tokens;
+  static double errors(const Scores<S>& s, T* to_bias, T* powers, int member, int members) {
     for (Size i = 0; i < s.tokens; ++i) to_bias[i] = 0;
     double nats = 0;
     for (Size row = member * s.rows / members; row < (member + 1) * s.rows / members; ++row)

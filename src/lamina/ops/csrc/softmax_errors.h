@@ -6,9 +6,9 @@
 
 namespace lamina {
 
-// Turn rows of scores into the gradient of their cross-entropy; see Scores, of which `to_bias` is (tokens) here
-// and the temporary memory is not needed. Returns the sum of -log(softmax) at the targets.
+// Turn rows of scores into the gradient of their cross-entropy, see Scores, and put its sum over rows into `to_bias`,
+// (tokens). Returns the sum of -log(softmax) at the targets.
 template <class S>
-double softmax_errors(Scores<S> scores, const std::string& unit, int threads);
+double softmax_errors(const Scores<S>& scores, Compute<S>* to_bias, const std::string& unit, int threads);
 
 }  // namespace lamina
