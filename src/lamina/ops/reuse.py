@@ -52,8 +52,8 @@ def reusable(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     if block is None:
         return torch.empty(shape, dtype=dtype, device="cpu")  # raises what torch raises, or finds the room
     stored = _NUMPY_HAS.get(dtype)
-    # Autograd adds in place to what is no view of torch's and has its storage alone. So numpy gives the shape;
-    # a dtype that numpy lacks gets the storage, which is no view either, and is added to in a new tensor.
+    # Autograd adds in place to what is no view of torch's and has its storage alone. So numpy gives the
+    # shape; a dtype that numpy lacks gets the storage, no view either, and is added to in a new tensor.
     held = (
         np.frombuffer(block, np.uint8, size)
         if stored is None
